@@ -1,0 +1,15 @@
+"""Errors of the cache: bad datasets, damaged or foreign caches."""
+
+from __future__ import annotations
+
+
+class CacheError(Exception):
+    """Base of all errors that trackcli_cache raises on purpose."""
+
+
+class DatasetError(CacheError):
+    """A dataset folder does not have the layout that its reader expects, or an annotation cannot be read."""
+
+
+class CacheFormatError(CacheError):
+    """A cache file is damaged, incomplete, of another version, or not a cache at all."""

@@ -1,0 +1,1 @@
+"""Target assignment, shared by every loss that needs it."""

@@ -1,0 +1,1 @@
+"""Built-in candidate links, selection and track links."""

@@ -1,0 +1,66 @@
+"""The entry point: registers one function per command and turns every error into one line.
+
+Commands import torch, OpenCV, h5py and numpy inside their functions: ``trackcli --help`` needs none of them.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+import typer
+
+from trackcli.cli import cache, demo, evaluate, synth, track, train
+from trackcli.cli.errors import Terminated, report
+
+app = typer.Typer(
+    name="trackcli",
+    help="Follow an object through a video; train, evaluate and compose single-object trackers from plugins.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("track")(track.track)
+app.command("train")(train.train)
+app.command("eval")(evaluate.evaluate)
+app.add_typer(cache.app, name="cache")
+app.command("synth")(synth.synth)
+app.command("demo")(demo.demo)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from trackcli import __version__
+
+        typer.echo(f"trackcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
+    ),
+) -> None:
+    """Follow an object through a video; train, evaluate and compose single-object trackers from plugins."""
+
+
+def _on_sigterm(signum: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def main() -> None:
+    """Run the command line; exit codes are documented in ``docs/architecture.md``."""
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    try:
+        code = app(standalone_mode=False) or 0
+    except BaseException as error:  # the one place where every error becomes a line and an exit code
+        if isinstance(error, SystemExit):
+            raise
+        code = report(error, as_json="--json" in sys.argv, debug="--debug" in sys.argv)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

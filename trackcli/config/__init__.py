@@ -1,0 +1,1 @@
+"""Configuration: layers, origins and files."""

@@ -1,0 +1,1 @@
+"""Evaluation: protocols, metrics, result files and the runner."""

@@ -1,0 +1,1 @@
+"""Boxes, crops, grids, NMS and RoI Align: the geometry every part shares."""

@@ -1,0 +1,1 @@
+"""The plugin host: hook specifications, component specs and their discovery."""

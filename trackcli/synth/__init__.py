@@ -1,0 +1,1 @@
+"""Synthetic labelled sequences from a seed."""

@@ -1,0 +1,1 @@
+"""Tracking with a composed model: the step, the session, timing."""

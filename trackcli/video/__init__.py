@@ -1,0 +1,1 @@
+"""Video in and out: sources, images, sinks and drawing."""
