@@ -1,0 +1,75 @@
+"""One record: everything that is known about one object in one image, without pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Polygons = tuple[NDArray[np.float32], ...]
+NO_CATEGORY = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """An object in an image, as the cache keeps it. Crop pixels are those of the search tier.
+
+    Attributes:
+        box_xyxy: ``(4,)`` float64, the target in search-crop pixels, not clipped.
+        search_window_xyxy: ``(4,)`` int64, the square of source pixels that became the search crop.
+        exemplar_window_xyxy: ``(4,)`` int64, the square of source pixels that became the exemplar crop.
+        search_crop_side: Side of the search crop in pixels.
+        exemplar_crop_side: Side of the exemplar crop in pixels.
+        image_size_wh: Width and height of the source image in pixels.
+        sequence_id: Index into the cache's ``sequences``.
+        frame_number: Place in the sequence, in frames of the original video.
+        category_id: Index into the cache's ``categories``, or -1.
+        track_id: Which object of the sequence this is.
+        path: The source image, relative to the dataset's root, with forward slashes.
+        target_polygons: Outlines of the target, each ``(N, 2)`` float32 search-crop pixels; empty if unknown.
+        other_boxes_xyxy: ``(M, 4)`` float64, every other annotated box that overlaps the search crop, in its pixels.
+        other_category_ids: ``(M,)`` int32, -1 where there is none.
+        other_track_ids: ``(M,)`` int64.
+        other_polygons: M tuples of outlines, like ``target_polygons``.
+    """
+
+    box_xyxy: NDArray[np.float64]
+    search_window_xyxy: NDArray[np.int64]
+    exemplar_window_xyxy: NDArray[np.int64]
+    search_crop_side: int
+    exemplar_crop_side: int
+    image_size_wh: tuple[int, int]
+    sequence_id: int
+    frame_number: int
+    category_id: int
+    track_id: int
+    path: str
+    target_polygons: Polygons
+    other_boxes_xyxy: NDArray[np.float64]
+    other_category_ids: NDArray[np.int32]
+    other_track_ids: NDArray[np.int64]
+    other_polygons: tuple[Polygons, ...]
+
+    @property
+    def source_box_xyxy(self) -> NDArray[np.float64]:
+        """``(4,)`` float64: the target's box in source-image pixels."""
+        left, top, right, _ = self.search_window_xyxy
+        source_per_crop = float(right - left) / self.search_crop_side
+        return self.box_xyxy * source_per_crop + np.array([left, top, left, top])
+
+    @property
+    def exemplar_box_xyxy(self) -> NDArray[np.float64]:
+        """``(4,)`` float64: the target's box in exemplar-crop pixels."""
+        left, top, right, _ = self.exemplar_window_xyxy
+        crop_per_source = self.exemplar_crop_side / float(right - left)
+        return (self.source_box_xyxy - np.array([left, top, left, top])) * crop_per_source
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedRecord:
+    """A record with its two crops as JPEG bytes, ready to be written."""
+
+    record: Record
+    exemplar_jpeg: bytes
+    search_jpeg: bytes

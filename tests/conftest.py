@@ -1,0 +1,32 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def untrained_tracker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small tracker file with random weights: it tracks badly, but through all the real code."""
+    import trackcli
+
+    path = tmp_path_factory.mktemp("trackers") / "untrained.safetensors"
+    tracker = trackcli.compose(
+        backbone={"name": "resnet18", "depth": 2},
+        matcher={"name": "dw-xcorr", "channels": 16},
+        head={"name": "rpn", "hidden": 16},
+        device="cpu",
+    )
+    tracker.save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real images and videos beside the checkout; tests that need them are skipped where there are none."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no ../shared/data beside this checkout")
+    return folder

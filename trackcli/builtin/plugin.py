@@ -1,0 +1,151 @@
+"""The built-in components, registered like any other plugin's. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from trackcli.builtin.presets import SIAMRPN_PP
+from trackcli.host.hooks import hookimpl
+from trackcli.host.specs import (
+    BackboneSpec,
+    HeadSpec,
+    LossSpec,
+    MatcherSpec,
+    PostprocessorSpec,
+    PresetSpec,
+    TrackerSpec,
+)
+
+SIAMRPN_PP_PAPER = "Li et al. 2019, SiamRPN++: Evolution of Siamese Visual Tracking with Very Deep Networks"
+HOME = "siamrpn-pp"
+
+
+@hookimpl
+def trackcli_backbones() -> Iterable[BackboneSpec]:
+    """Backbones."""
+    yield BackboneSpec(
+        name="resnet18",
+        summary="ResNet-18 to layer2, layer3 or layer4, plain or dilated to stride 8",
+        factory="trackcli.builtin.backbones.resnet18:ResNet18",
+        config="trackcli.builtin.config:ResNet18Config",
+        paper="He et al. 2016, Deep Residual Learning for Image Recognition",
+        home_preset=HOME,
+    )
+
+
+@hookimpl
+def trackcli_matchers() -> Iterable[MatcherSpec]:
+    """Matchers."""
+    yield MatcherSpec(
+        name="dw-xcorr",
+        summary="Depth-wise cross-correlation per level",
+        factory="trackcli.builtin.matchers.correlation:DepthwiseCorrelation",
+        config="trackcli.builtin.config:DepthwiseConfig",
+        paper=SIAMRPN_PP_PAPER,
+        home_preset=HOME,
+    )
+    yield MatcherSpec(
+        name="xcorr",
+        summary="Plain cross-correlation: one similarity per cell",
+        factory="trackcli.builtin.matchers.correlation:CrossCorrelation",
+        config="trackcli.builtin.config:CrossConfig",
+        paper="Bertinetto et al. 2016, Fully-Convolutional Siamese Networks for Object Tracking",
+        home_preset=HOME,
+    )
+
+
+@hookimpl
+def trackcli_heads() -> Iterable[HeadSpec]:
+    """Heads."""
+    yield HeadSpec(
+        name="rpn",
+        summary="Anchor-based scores and boxes, one or several levels with learnt weights",
+        factory="trackcli.builtin.heads.rpn:RpnHead",
+        config="trackcli.builtin.config:RpnConfig",
+        paper="Li et al. 2018, High Performance Visual Tracking with Siamese Region Proposal Network",
+        home_preset=HOME,
+        default_losses=("rpn",),
+        default_postprocessors=("scale-penalty", "cosine-window", "select", "smooth-size", "clip"),
+    )
+
+
+@hookimpl
+def trackcli_losses() -> Iterable[LossSpec]:
+    """Losses."""
+    yield LossSpec(
+        name="rpn",
+        summary="Cross-entropy over sampled anchors, smooth L1 over positive ones",
+        factory="trackcli.builtin.losses.rpn:RpnLoss",
+        config="trackcli.builtin.config:RpnLossConfig",
+        home_preset=HOME,
+    )
+
+
+@hookimpl
+def trackcli_postprocessors() -> Iterable[PostprocessorSpec]:
+    """Candidate links, selection, track links."""
+    yield PostprocessorSpec(
+        name="scale-penalty",
+        summary="Rank down candidates whose size or shape differs from the last box",
+        factory="trackcli.builtin.postprocessors.candidates:ScalePenalty",
+        config="trackcli.builtin.config:ScalePenaltyConfig",
+        stage="candidates",
+    )
+    yield PostprocessorSpec(
+        name="cosine-window",
+        summary="Rank up candidates near the last position",
+        factory="trackcli.builtin.postprocessors.candidates:CosineWindow",
+        config="trackcli.builtin.config:CosineWindowConfig",
+        stage="candidates",
+    )
+    yield PostprocessorSpec(
+        name="select",
+        summary="Select the candidate that ranks highest",
+        factory="trackcli.builtin.postprocessors.select:SelectBest",
+        config="trackcli.builtin.config:SelectConfig",
+        stage="select",
+    )
+    yield PostprocessorSpec(
+        name="smooth-size",
+        summary="Let the size follow slowly, the more the surer",
+        factory="trackcli.builtin.postprocessors.track:SmoothSize",
+        config="trackcli.builtin.config:SmoothSizeConfig",
+        stage="track",
+    )
+    yield PostprocessorSpec(
+        name="clip",
+        summary="Keep the box in the frame",
+        factory="trackcli.builtin.postprocessors.track:Clip",
+        config="trackcli.builtin.config:ClipConfig",
+        stage="track",
+    )
+    yield PostprocessorSpec(
+        name="hold",
+        summary="Keep the last box while the score is low",
+        factory="trackcli.builtin.postprocessors.track:Hold",
+        config="trackcli.builtin.config:HoldConfig",
+        stage="track",
+    )
+
+
+@hookimpl
+def trackcli_presets() -> Iterable[PresetSpec]:
+    """Presets."""
+    yield PresetSpec(
+        name=HOME,
+        summary="SiamRPN++ with ResNet-18: depth-wise correlation and anchors on three levels",
+        recipe=SIAMRPN_PP,
+        paper=SIAMRPN_PP_PAPER,
+    )
+
+
+@hookimpl
+def trackcli_trackers() -> Iterable[TrackerSpec]:
+    """Trackers with weights."""
+    yield TrackerSpec(
+        name="default",
+        summary="General-purpose tracker: ResNet-18, depth-wise correlation, anchors",
+        package="trackcli.weights",
+        file="default.safetensors",
+        card="default.md",
+    )

@@ -1,0 +1,80 @@
+"""Track links: smoothing, clipping, holding. All in image pixels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from trackcli.builtin.config import ClipConfig, HoldConfig, SmoothSizeConfig
+from trackcli.contracts.components import TrackLink
+from trackcli.contracts.context import Context, FrameGeometry
+from trackcli.contracts.predictions import Selection
+from trackcli.contracts.state import State
+from trackcli.errors import ShapeError
+from trackcli.geometry.boxes import boxes_from_centers, centers_and_sizes
+
+
+def with_boxes(selection: Selection, boxes_xyxy: Tensor) -> Selection:
+    """The selection with other boxes, which are also where to search next."""
+    return replace(selection, boxes_xyxy=boxes_xyxy, search_boxes_xyxy=boxes_xyxy)
+
+
+def frame_geometry(context: Context) -> FrameGeometry:
+    """The frame's geometry, which every track link needs.
+
+    Raises:
+        ShapeError: while training, where there is no frame.
+    """
+    if context.geometry is None:
+        raise ShapeError("track links need the frame's geometry; they work while tracking only")
+    return context.geometry
+
+
+class SmoothSize(TrackLink):
+    """``size = (1 - r) · last + r · new`` with ``r = rate · penalty · score``; the centre follows at once.
+
+    Source: Li et al. 2018 (SiamRPN), section 4.3; the rate's factors are its public code's.
+    """
+
+    def __init__(self, config: SmoothSizeConfig) -> None:
+        super().__init__()
+        self.rate = config.rate
+
+    def step(self, selection: Selection, state: State, context: Context) -> tuple[Selection, State]:
+        """Blend the selected size with the last one."""
+        _, last_sizes = centers_and_sizes(frame_geometry(context).previous_boxes_xyxy)
+        centers, sizes = centers_and_sizes(selection.boxes_xyxy)
+        rate = (self.rate * selection.penalty * selection.scores).unsqueeze(-1)
+        return with_boxes(selection, boxes_from_centers(centers, torch.lerp(last_sizes, sizes, rate))), state
+
+
+class Clip(TrackLink):
+    """Keep the centre in the frame and the sides between ``min_side`` and the frame's."""
+
+    def __init__(self, config: ClipConfig) -> None:
+        super().__init__()
+        self.min_side = config.min_side
+
+    def step(self, selection: Selection, state: State, context: Context) -> tuple[Selection, State]:
+        """Clamp centre and size; a box may still reach over the border."""
+        frame_wh = frame_geometry(context).frame_sizes_wh
+        centers, sizes = centers_and_sizes(selection.boxes_xyxy)
+        centers = torch.minimum(centers.clamp(min=0), frame_wh)
+        sizes = torch.minimum(sizes.clamp(min=self.min_side), frame_wh.clamp(min=self.min_side))
+        return with_boxes(selection, boxes_from_centers(centers, sizes)), state
+
+
+class Hold(TrackLink):
+    """Keep the last box while the score is under a threshold; the score itself stays low for all to see."""
+
+    def __init__(self, config: HoldConfig) -> None:
+        super().__init__()
+        self.threshold = config.threshold
+
+    def step(self, selection: Selection, state: State, context: Context) -> tuple[Selection, State]:
+        """Choose, row by row, between the new box and the last."""
+        sure = (selection.scores >= self.threshold).unsqueeze(-1)
+        boxes = torch.where(sure, selection.boxes_xyxy, frame_geometry(context).previous_boxes_xyxy)
+        return with_boxes(selection, boxes), state

@@ -1,0 +1,179 @@
+"""Planning: find every component, check its settings, and check that the chain fits — before anything is built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from trackcli.config.component import (
+    BackboneConfig,
+    ComponentConfig,
+    HeadConfig,
+    LossConfig,
+    MatcherConfig,
+    Normalisation,
+    PostprocessorConfig,
+)
+from trackcli.config.recipe import Part, Recipe
+from trackcli.config.suggestions import did_you_mean
+from trackcli.contracts.shapes import LevelShape, MatchShape
+from trackcli.errors import ConfigError, FitError
+from trackcli.host.registry import Registry
+from trackcli.host.specs import (
+    BackboneSpec,
+    ComponentSpec,
+    HeadSpec,
+    LossSpec,
+    MatcherSpec,
+    PostprocessorSpec,
+)
+
+ConfigT = TypeVar("ConfigT", bound=ComponentConfig)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A component that was found and whose settings are sound.
+
+    Attributes:
+        spec: Its spec.
+        config: Its checked configuration.
+    """
+
+    spec: ComponentSpec
+    config: ComponentConfig
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A composition that fits; building it cannot fail for reasons of shape.
+
+    Attributes:
+        recipe: What was asked for.
+        levels: What the backbone gives.
+        matches: What the matcher gives.
+        candidate_links: In order.
+        track_links: In order.
+    """
+
+    recipe: Recipe
+    backbone: Planned
+    matcher: Planned
+    head: Planned
+    losses: tuple[Planned, ...]
+    candidate_links: tuple[Planned, ...]
+    select: Planned
+    track_links: tuple[Planned, ...]
+    levels: Mapping[str, LevelShape]
+    matches: Mapping[str, MatchShape]
+    normalisation: Normalisation
+
+
+def plan(recipe: Recipe, registry: Registry) -> Plan:
+    """Check a recipe as a whole.
+
+    Raises:
+        UnknownNameError: for a component nobody provides.
+        ConfigError: for a setting that does not exist or does not fit.
+        FitError: for two components that disagree; the message names both and what would fit.
+    """
+    backbone = _planned(registry, BackboneSpec, recipe.backbone, BackboneConfig)
+    matcher = _planned(registry, MatcherSpec, recipe.matcher, MatcherConfig)
+    head = _planned(registry, HeadSpec, recipe.head, HeadConfig)
+    losses = tuple(_planned(registry, LossSpec, part, LossConfig) for part in recipe.loss)
+    links = [_planned(registry, PostprocessorSpec, part, PostprocessorConfig) for part in recipe.postprocessor]
+    levels = _as(backbone.config, BackboneConfig).levels()
+    head_config = _as(head.config, HeadConfig)
+    matcher_config = _as(matcher.config, MatcherConfig).resolve(head_config.widths())
+    matches = matcher_config.matches(levels)
+    head_config.check(matches)
+    for loss in losses:
+        _check_loss(loss, head, head_config, registry)
+    return Plan(
+        recipe=recipe,
+        backbone=backbone,
+        matcher=Planned(matcher.spec, matcher_config),
+        head=head,
+        losses=losses,
+        candidate_links=_at_stage(links, "candidates"),
+        select=_the_select(links),
+        track_links=_at_stage(links, "track"),
+        levels=levels,
+        matches=matches,
+        normalisation=recipe.normalisation or _as(backbone.config, BackboneConfig).normalisation(),
+    )
+
+
+def check_settings(spec: ComponentSpec, part: Part) -> ComponentConfig:
+    """Validate a part's settings with its component's own configuration class.
+
+    Raises:
+        ConfigError: naming the key as the user writes it (``matcher.channels``) and the nearest known one.
+    """
+    config_class = spec.load_config_class()
+    try:
+        return config_class(**part.settings)  # type: ignore[no-any-return]  # a lazy reference has no static type
+    except ValidationError as error:
+        raise ConfigError(explain(error, prefix=key_prefix(spec), known=list(config_class.model_fields))) from error
+
+
+def key_prefix(spec: ComponentSpec) -> str:
+    """How a user addresses this component's settings: ``matcher``, or ``loss.rpn`` for the kinds that are lists."""
+    return f"{spec.kind}.{spec.name}" if spec.kind in {"loss", "postprocessor"} else spec.kind
+
+
+def explain(error: ValidationError, *, prefix: str, known: list[str]) -> str:
+    """The first problem of a pydantic error as one line for a person."""
+    problem = error.errors(include_url=False)[0]
+    key = ".".join(str(step) for step in problem["loc"])
+    full = ".".join(step for step in (prefix, key) if step)
+    if problem["type"] == "extra_forbidden":
+        return f"{full} is unknown; {did_you_mean(key, known)}"
+    return f"{full} = {problem.get('input')!r} does not fit: {problem['msg']}"
+
+
+def _planned(
+    registry: Registry, kind: type[ComponentSpec], part: Part, base: type[ComponentConfig]
+) -> Planned:
+    spec = registry.find(kind, part.name)
+    config = check_settings(spec, part)
+    if not isinstance(config, base):
+        raise ConfigError(f"{kind.kind} {part.name!r} has a configuration that is no {base.__name__}; its plugin is broken")
+    return Planned(spec, config)
+
+
+def _as(config: ComponentConfig, base: type[ConfigT]) -> ConfigT:
+    assert isinstance(config, base)  # _planned checked it
+    return config
+
+
+def _check_loss(loss: Planned, head: Planned, head_config: HeadConfig, registry: Registry) -> None:
+    takes = _as(loss.config, LossConfig).takes
+    if not takes or head_config.predicts in takes:
+        return
+    fitting = [
+        name
+        for name in registry.names(LossSpec)
+        if head_config.predicts in registry.find(LossSpec, name).load_config_class().takes
+    ]
+    raise FitError(
+        f"loss {loss.spec.name!r} takes {' or '.join(takes)}, but head {head.spec.name!r} predicts "
+        f"{head_config.predicts}; losses that fit: {', '.join(fitting) or 'none is installed'}"
+    )
+
+
+def _at_stage(links: list[Planned], stage: str) -> tuple[Planned, ...]:
+    return tuple(link for link in links if isinstance(link.spec, PostprocessorSpec) and link.spec.stage == stage)
+
+
+def _the_select(links: list[Planned]) -> Planned:
+    selects = _at_stage(links, "select")
+    if len(selects) != 1:
+        raise FitError(
+            f"the postprocessors hold {len(selects)} selections; expected exactly one, e.g. --add-postprocessor select"
+        )
+    return selects[0]
+

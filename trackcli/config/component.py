@@ -1,0 +1,84 @@
+"""Base classes of component configurations: settings, and what the component provides and needs. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from trackcli.contracts.shapes import HeadWidths, LevelShape, MatchShape
+
+
+class ComponentConfig(BaseModel):
+    """Settings of one component: frozen, unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Normalisation(ComponentConfig):
+    """How pixels become the network's input; it belongs to the weights and travels with them.
+
+    ``input = (pixel · scale - mean) / std``, channel by channel in ``channels`` order.
+    """
+
+    channels: str = Field(default="rgb", pattern="^(rgb|bgr)$", description="Channel order of the input")
+    scale: float = Field(default=1 / 255, gt=0, description="Factor applied to pixels 0..255")
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+class BackboneConfig(ComponentConfig):
+    """A backbone declares its levels and the normalisation that its usual weights want."""
+
+    def levels(self) -> dict[str, LevelShape]:
+        """The levels it gives, shallow to deep."""
+        raise TypeError(f"{type(self).__name__} must define levels()")
+
+    def normalisation(self) -> Normalisation:
+        """The input its usual weights were trained with."""
+        return Normalisation()
+
+
+class MatcherConfig(ComponentConfig):
+    """A matcher declares which levels it uses and the responses it gives for them."""
+
+    def resolve(self, widths: HeadWidths) -> Self:
+        """Fill in what is ``auto`` from the head's needs."""
+        return self
+
+    def matches(self, levels: Mapping[str, LevelShape]) -> dict[str, MatchShape]:
+        """The responses by level name.
+
+        Raises:
+            FitError: naming the level that is missing or does not fit, and what would.
+        """
+        raise TypeError(f"{type(self).__name__} must define matches()")
+
+
+class HeadConfig(ComponentConfig):
+    """A head declares the kind of predictions it makes and checks the responses it is given."""
+
+    predicts: ClassVar[str]
+
+    def widths(self) -> HeadWidths:
+        """Output channels per cell."""
+        raise TypeError(f"{type(self).__name__} must define widths()")
+
+    def check(self, matches: Mapping[str, MatchShape]) -> None:
+        """Accept or refuse the matcher's responses.
+
+        Raises:
+            FitError: saying what the head needs.
+        """
+
+
+class LossConfig(ComponentConfig):
+    """A loss declares the kinds of predictions it takes; an empty tuple means any."""
+
+    takes: ClassVar[tuple[str, ...]] = ()
+    weight: float = Field(default=1.0, ge=0, description="Factor on all terms of this loss")
+
+
+class PostprocessorConfig(ComponentConfig):
+    """A candidate link, selection or track link."""

@@ -1,0 +1,106 @@
+"""Layers of configuration: nested plain data laid over one another, files, and ``--set key=value``."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from trackcli.errors import ConfigError
+
+LISTS = ("loss", "postprocessor")
+MAX_CONFIG_BYTES = 1 << 20
+
+
+def merge(base: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one nested mapping over another; lists and scalars are replaced, mappings merged key by key."""
+    merged = dict(base)
+    for key, value in above.items():
+        below = merged.get(key)
+        merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """Read a TOML or YAML file as nested plain data.
+
+    YAML is loaded safely and without aliases, so that a small file cannot become a large structure.
+
+    Raises:
+        ConfigError: for a missing, oversized or malformed file.
+    """
+    if not path.is_file():
+        raise ConfigError(f"--config {path} does not exist; expected a TOML or YAML file")
+    if path.stat().st_size > MAX_CONFIG_BYTES:
+        raise ConfigError(f"--config {path} has {path.stat().st_size} bytes; expected at most {MAX_CONFIG_BYTES}")
+    text = path.read_text(encoding="utf-8")
+    try:
+        data = tomllib.loads(text) if path.suffix.lower() == ".toml" else yaml.load(text, Loader=_PlainLoader)
+    except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"--config {path} cannot be read: {reason}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"--config {path} holds {type(data).__name__}; expected keys such as matcher, head, train")
+    return data
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without aliases: they make small files expand without bound."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:  # type: ignore[override]  # stubs
+        if self.check_event(yaml.AliasEvent):  # type: ignore[no-untyped-call]  # stubs lack annotations
+            raise yaml.YAMLError("aliases (*name) are not allowed")
+        return super().compose_node(parent, index)
+
+
+def apply_assignments(data: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+    """Apply ``--set matcher.channels=256`` and ``--set loss.rpn.weight=2`` in order.
+
+    Values are read as TOML (numbers, true, lists, quoted strings); anything else is taken as a string. Items of the
+    lists ``loss`` and ``postprocessor`` are addressed by name.
+
+    Raises:
+        ConfigError: for an assignment without ``=``, or a list item that is not there.
+    """
+    result = dict(data)
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        steps = key.strip().split(".")
+        if not equals or not all(steps):
+            raise ConfigError(f"--set {assignment} is no assignment; expected key=value, e.g. matcher.channels=128")
+        result = _assign(result, steps, _parse_value(text.strip()), assignment)
+    return result
+
+
+def _assign(data: Mapping[str, Any], steps: list[str], value: Any, assignment: str) -> dict[str, Any]:
+    head, rest = steps[0], steps[1:]
+    result = dict(data)
+    if not rest:
+        result[head] = value
+    elif head in LISTS and isinstance(result.get(head), list | tuple):
+        result[head] = _assign_item(result[head], rest, value, assignment)
+    elif isinstance(below := result.get(head, {}), Mapping):
+        result[head] = _assign(below, rest, value, assignment)
+    else:
+        raise ConfigError(f"--set {assignment}: {head} is {below!r}, which has no settings")
+    return result
+
+
+def _assign_item(items: Iterable[Any], steps: list[str], value: Any, assignment: str) -> list[Any]:
+    listed = list(items)
+    names = [item["name"] for item in listed]
+    if steps[0] not in names:
+        raise ConfigError(f"--set {assignment}: {steps[0]!r} is not in the list; it holds: {', '.join(names) or 'nothing'}")
+    return [
+        _assign(item, steps[1:], value, assignment) if item["name"] == steps[0] else item for item in listed
+    ]
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

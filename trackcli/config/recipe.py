@@ -1,0 +1,60 @@
+"""A recipe: which components with which settings, on which crops, trained how. The form of every configuration file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from trackcli.config.component import ComponentConfig, Normalisation
+from trackcli.config.training import SamplerConfig, TrainConfig
+
+
+class Part(BaseModel):
+    """One component of a recipe: its name, and settings that its own configuration class checks."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything but the name."""
+        return dict(self.model_extra or {})
+
+
+class CropConfig(ComponentConfig):
+    """Template and search crops: both show the world at one scale.
+
+    The square that holds a target w × h with its context, ``sqrt((w + p)(h + p))`` with ``p = context · (w + h)``,
+    becomes ``template_size`` pixels; the search region shows ``search_size / template_size`` times that side.
+    """
+
+    template_size: int = Field(default=127, ge=16, le=1024, description="Side of the template crop in pixels")
+    search_size: int = Field(default=255, ge=32, le=2048, description="Side of the search crop in pixels")
+    larger_search_sizes: tuple[int, ...] = Field(
+        default=(), description="Further sizes at the same scale, which track links may ask for (a wider search)"
+    )
+    context: float = Field(default=0.5, ge=0, le=4, description="Context around the target (SiamFC: 0.5)")
+
+    @property
+    def search_sizes(self) -> tuple[int, ...]:
+        """The finite set that ``Selection.shape_index`` points into."""
+        return (self.search_size, *self.larger_search_sizes)
+
+
+class Recipe(BaseModel):
+    """A whole composition. Component settings are checked by the components' own configuration classes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    preset: str | None = Field(default=None, description="The preset this recipe started from")
+    backbone: Part
+    matcher: Part
+    head: Part
+    loss: tuple[Part, ...] = ()
+    postprocessor: tuple[Part, ...] = ()
+    crop: CropConfig = CropConfig()
+    normalisation: Normalisation | None = Field(default=None, description="Default: what the backbone's weights want")
+    sampler: SamplerConfig = SamplerConfig()
+    train: TrainConfig = TrainConfig()

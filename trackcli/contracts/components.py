@@ -1,0 +1,120 @@
+"""The component types. A plugin's class derives from one of them and is built from its configuration."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trackcli.contracts.context import Context, StartContext
+from trackcli.contracts.levels import Branch, Features
+from trackcli.contracts.matching import Matched
+from trackcli.contracts.predictions import Candidates, Predictions, Selection
+from trackcli.contracts.state import HeadKernel, Kernel, State
+from trackcli.contracts.training import Batch, Outputs
+
+
+class Backbone(nn.Module, ABC):
+    """Crops → levels. Built as ``factory(config)``."""
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Features:
+        """``(B, 3, S, S)`` normalised crops → levels by name, as the configuration's ``levels()`` declares them."""
+
+    def stages(self) -> dict[str, nn.Module]:
+        """Modules by the names that freezing uses, stem first."""
+        return {}
+
+
+class Matcher(nn.Module, ABC):
+    """Template and search features → responses. Built as ``factory(config, levels, crop)`` from the levels' shapes and sizes."""
+
+    @abstractmethod
+    def embed(self, template: Branch) -> tuple[Kernel, Features]:
+        """What depends on the target alone, once per target; and the adjusted template features (for losses)."""
+
+    @abstractmethod
+    def forward(self, kernel: Kernel, search: Branch) -> Matched:
+        """Responses of every level; may re-weight the kernel by the search region."""
+
+
+class Head(nn.Module, ABC):
+    """Responses → predictions → candidates. Built as ``factory(config, matches)`` from the responses' shapes."""
+
+    def embed(self, template: Branch) -> HeadKernel | None:
+        """What a second stage keeps of the template; None when there is none."""
+        return None
+
+    @abstractmethod
+    def forward(self, matched: Matched, context: Context) -> Predictions[Any]:
+        """Responses → predictions, fused and per stage. A stage that samples by truth reads ``context.targets``."""
+
+    @abstractmethod
+    def decode(self, predictions: Predictions[Any], context: Context) -> Candidates:
+        """Predictions → N candidates per target in search-crop pixels, ``ranking`` equal to ``scores``."""
+
+
+class Loss(nn.Module, ABC):
+    """Outputs and truth → named terms. Built as ``factory(config)``; may own parameters."""
+
+    needs_candidates: bool = False
+    """Whether ``outputs.candidates`` must be decoded."""
+
+    @abstractmethod
+    def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """Scalar terms by name; weights are configuration."""
+
+
+class Link(nn.Module):
+    """What candidate links and track links share: a state per target that starts with it. Built as ``factory(config)``."""
+
+    def start(self, context: StartContext) -> State:
+        """The state of fresh targets; empty for links without memory."""
+        return {}
+
+    def rows_to_update(self, frame_index: Tensor, flags: dict[str, Tensor]) -> Tensor | None:
+        """Which targets need :meth:`update`, decided on values already read out to the host.
+
+        Args:
+            frame_index: ``(B,)`` int64 on the CPU.
+            flags: The selection's flags, on the CPU.
+
+        Returns:
+            ``(B,)`` bool on the CPU, or None when there is nothing to do.
+        """
+        return None
+
+    def update(self, state: State, context: Context, rows: Tensor) -> State:
+        """Between frames, outside the captured step: learn from the last frame for the targets in the ``(B,)`` mask."""
+        return state
+
+
+class CandidateLink(Link, ABC):
+    """Changes the candidates before one is selected: penalties, windows, an online classifier."""
+
+    @abstractmethod
+    def step(self, candidates: Candidates, state: State, context: Context) -> tuple[Candidates, State]:
+        """Static shapes, no branch on values: the step is captured."""
+
+
+class Select(nn.Module, ABC):
+    """Candidates → one box per target in image pixels. Built as ``factory(config)``."""
+
+    @abstractmethod
+    def forward(self, candidates: Candidates, context: Context) -> Selection:
+        """Choose by ``ranking``; report ``scores``."""
+
+
+class TrackLink(Link, ABC):
+    """Changes the selection: smoothing, clipping, holding, a wider search after a loss."""
+
+    @abstractmethod
+    def step(self, selection: Selection, state: State, context: Context) -> tuple[Selection, State]:
+        """Static shapes, no branch on values: the step is captured."""
+
+
+def row_index(like: Tensor) -> Tensor:
+    """``(B,)`` 0, 1, 2, … on the device of ``like``, to index one element per target."""
+    return torch.arange(like.shape[0], device=like.device)

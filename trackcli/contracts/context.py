@@ -1,0 +1,65 @@
+"""What the parts of one step may know beside their input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from trackcli.contracts.levels import Branch
+from trackcli.contracts.state import HeadKernel
+from trackcli.contracts.training import Batch
+from trackcli.geometry.crop import CropMap
+
+
+@dataclass(frozen=True)
+class FrameGeometry:
+    """Where the search crops lie in their frames.
+
+    Attributes:
+        crop_map: Search-crop pixels ↔ image pixels.
+        frame_sizes_wh: ``(B, 2)`` float, width and height of each target's frame.
+        previous_boxes_xyxy: ``(B, 4)`` the last boxes in image pixels.
+    """
+
+    crop_map: CropMap
+    frame_sizes_wh: Tensor
+    previous_boxes_xyxy: Tensor
+
+
+@dataclass(frozen=True)
+class StartContext:
+    """What links may use to start a target.
+
+    Attributes:
+        template: Template branch: crops, features and the target's box in template pixels.
+        boxes_xyxy: ``(B, 4)`` the given boxes in image pixels.
+        frame_sizes_wh: ``(B, 2)`` float.
+    """
+
+    template: Branch
+    boxes_xyxy: Tensor
+    frame_sizes_wh: Tensor
+
+
+@dataclass(frozen=True)
+class Context:
+    """What heads and links may use in one step.
+
+    Attributes:
+        search: The search branch.
+        template: The template branch while training; None while tracking, where only kernels are kept.
+        head_kernel: What the head's ``embed`` kept of the template.
+        previous_boxes_xyxy: ``(B, 4)`` the last boxes in search-crop pixels; None while training.
+        geometry: Crop ↔ frame; None while training.
+        frame_index: ``(B,)`` int64, frames since each target's start; None while training.
+        targets: The labelled batch; None while tracking.
+    """
+
+    search: Branch
+    template: Branch | None = None
+    head_kernel: HeadKernel | None = None
+    previous_boxes_xyxy: Tensor | None = None
+    geometry: FrameGeometry | None = None
+    frame_index: Tensor | None = None
+    targets: Batch | None = None

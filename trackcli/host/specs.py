@@ -1,0 +1,161 @@
+"""Component specs: what a plugin says about a component before anything heavy is imported.
+
+``factory`` and ``config`` are lazy references, ``"package.module:name"``. The configuration class lives in a module
+that does not import torch; it declares levels, channels, strides and kinds of predictions (``trackcli.config.component``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, ClassVar
+
+from trackcli.errors import PluginError
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What all specs share.
+
+    Attributes:
+        name: Kebab-case name that users type.
+        summary: One line for listings.
+    """
+
+    kind: ClassVar[str]
+    name: str
+    summary: str
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise PluginError(f"{self.kind} name {self.name!r} is not kebab-case; expected letters like 'dw-xcorr'")
+
+
+@dataclass(frozen=True)
+class ComponentSpec(Spec):
+    """A component that is built from a configuration.
+
+    Attributes:
+        factory: Lazy reference to the class.
+        config: Lazy reference to the pydantic configuration class (torch-free module).
+        paper: Where it comes from, if from a paper.
+        home_preset: The preset that supplies what the user does not name.
+    """
+
+    factory: str
+    config: str
+    paper: str | None = None
+    home_preset: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for reference in (self.factory, self.config):
+            if not _REFERENCE.fullmatch(reference):
+                raise PluginError(f"{self.kind} {self.name!r} refers to {reference!r}; expected 'package.module:name'")
+
+    def load_config_class(self) -> Any:
+        """Import and return the configuration class."""
+        return _resolve(self.config)
+
+    def load_factory(self) -> Any:
+        """Import and return the component class."""
+        return _resolve(self.factory)
+
+
+@dataclass(frozen=True)
+class BackboneSpec(ComponentSpec):
+    """A backbone; its configuration derives from ``BackboneConfig``."""
+
+    kind: ClassVar[str] = "backbone"
+
+
+@dataclass(frozen=True)
+class MatcherSpec(ComponentSpec):
+    """A matcher; its configuration derives from ``MatcherConfig``."""
+
+    kind: ClassVar[str] = "matcher"
+
+
+@dataclass(frozen=True)
+class HeadSpec(ComponentSpec):
+    """A head; its configuration derives from ``HeadConfig``.
+
+    Attributes:
+        default_losses: Loss names that train this head when the user names none.
+        default_postprocessors: Postprocessor names in order, when the user names none.
+    """
+
+    kind: ClassVar[str] = "head"
+    default_losses: tuple[str, ...] = ()
+    default_postprocessors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LossSpec(ComponentSpec):
+    """A loss; its configuration derives from ``LossConfig``."""
+
+    kind: ClassVar[str] = "loss"
+
+
+@dataclass(frozen=True)
+class PostprocessorSpec(ComponentSpec):
+    """A candidate link, a selection or a track link; its configuration derives from ``PostprocessorConfig``.
+
+    Attributes:
+        stage: ``candidates``, ``select`` or ``track``: where in the chain it acts.
+    """
+
+    kind: ClassVar[str] = "postprocessor"
+    stage: str = "candidates"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.stage not in {"candidates", "select", "track"}:
+            raise PluginError(
+                f"postprocessor {self.name!r} has stage {self.stage!r}; expected candidates, select or track"
+            )
+
+
+@dataclass(frozen=True)
+class PresetSpec(Spec):
+    """A recipe without weights.
+
+    Attributes:
+        recipe: The recipe as nested plain data, in the form of a configuration file.
+        paper: Where it comes from, if from a paper.
+    """
+
+    kind: ClassVar[str] = "preset"
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    paper: str | None = None
+
+
+@dataclass(frozen=True)
+class TrackerSpec(Spec):
+    """A tracker with weights that ships in a package.
+
+    Attributes:
+        package: The package that holds the file.
+        file: File name of the tracker, ``*.safetensors``.
+        card: File name of its model card.
+    """
+
+    kind: ClassVar[str] = "tracker"
+    package: str = ""
+    file: str = ""
+    card: str = ""
+
+
+def _resolve(reference: str) -> Any:
+    module, _, name = reference.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise PluginError(
+            f"cannot load {reference} ({error}); the plugin that provides it is broken or incomplete"
+        ) from error
