@@ -3,14 +3,15 @@
 Lists of different lengths ("ragged") are kept as one flat array and offsets into it: the parts of item ``i`` are
 ``flat[offsets[i] : offsets[i + 1]]``. An outline belongs to a target or to another object, and has points:
 
-    record ──target_polygon_offsets──▶ target polygon ──target_point_offsets──▶ target_points_xy
-    record ──other_offsets──▶ other object ──other_polygon_offsets──▶ its polygon ──other_point_offsets──▶ other_points_xy
+    record ─target_polygon_offsets→ polygon of the target ─target_point_offsets→ target_points_xy
+    record ─other_offsets→ other object ─other_polygon_offsets→ its polygon ─other_point_offsets→ other_points_xy
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,45 +21,45 @@ from trackcli_cache.errors import CacheFormatError
 from trackcli_cache.records import EncodedRecord, Polygons, Record
 
 
-def _column(dtype: str, axis: str, *, width: int = 0, offsets_into: str = "") -> Any:
-    """Declare a column of ``axis`` rows; ``width`` numbers a row (0: a plain number)."""
-    return field(metadata={"dtype": np.dtype(dtype), "axis": axis, "width": width, "offsets_into": offsets_into})
+def _rows(dtype: str, axis: str, *, width: int = 0) -> dict[str, Any]:
+    """Describe a column of one row per item of ``axis``; ``width`` numbers a row (0: a plain number)."""
+    return {"dtype": np.dtype(dtype), "axis": axis, "width": width, "offsets_into": ""}
 
 
-def _offsets(axis: str, into: str) -> Any:
-    """Declare offsets: one more than there are rows in ``axis``, growing from 0 to the rows of ``into``."""
-    return _column("<i8", f"{axis} + 1", offsets_into=into)
+def _offsets(axis: str, into: str) -> dict[str, Any]:
+    """Describe offsets: one more than there are items of ``axis``, growing from 0 to the number of ``into``."""
+    return {"dtype": np.dtype("<i8"), "axis": f"{axis} + 1", "width": 0, "offsets_into": into}
 
 
 @dataclass(frozen=True, eq=False)
 class Columns:
     """All arrays of one shard, or of several one after another. The declarations are the format."""
 
-    exemplar_offset: NDArray[np.int64] = _column("<i8", "record")
-    exemplar_length: NDArray[np.int64] = _column("<i8", "record")
-    search_offset: NDArray[np.int64] = _column("<i8", "record")
-    search_length: NDArray[np.int64] = _column("<i8", "record")
-    box_xyxy: NDArray[np.float64] = _column("<f8", "record", width=4)
-    search_window_xyxy: NDArray[np.int64] = _column("<i8", "record", width=4)
-    exemplar_window_xyxy: NDArray[np.int64] = _column("<i8", "record", width=4)
-    image_size_wh: NDArray[np.int32] = _column("<i4", "record", width=2)
-    sequence_id: NDArray[np.int32] = _column("<i4", "record")
-    frame_number: NDArray[np.int64] = _column("<i8", "record")
-    category_id: NDArray[np.int32] = _column("<i4", "record")
-    track_id: NDArray[np.int64] = _column("<i8", "record")
-    path_offsets: NDArray[np.int64] = _offsets("record", "path_byte")
-    path_utf8: NDArray[np.uint8] = _column("|u1", "path_byte")
-    target_polygon_offsets: NDArray[np.int64] = _offsets("record", "target_polygon")
-    target_point_offsets: NDArray[np.int64] = _offsets("target_polygon", "target_point")
-    target_points_xy: NDArray[np.float32] = _column("<f4", "target_point", width=2)
-    other_offsets: NDArray[np.int64] = _offsets("record", "other")
-    other_box_xyxy: NDArray[np.float64] = _column("<f8", "other", width=4)
-    other_category_id: NDArray[np.int32] = _column("<i4", "other")
-    other_track_id: NDArray[np.int64] = _column("<i8", "other")
-    other_polygon_offsets: NDArray[np.int64] = _offsets("other", "other_polygon")
-    other_point_offsets: NDArray[np.int64] = _offsets("other_polygon", "other_point")
-    other_points_xy: NDArray[np.float32] = _column("<f4", "other_point", width=2)
-    absent_sequence_frame_track: NDArray[np.int64] = _column("<i8", "absent", width=3)
+    exemplar_offset: NDArray[np.int64] = field(metadata=_rows("<i8", "record"))
+    exemplar_length: NDArray[np.int64] = field(metadata=_rows("<i8", "record"))
+    search_offset: NDArray[np.int64] = field(metadata=_rows("<i8", "record"))
+    search_length: NDArray[np.int64] = field(metadata=_rows("<i8", "record"))
+    box_xyxy: NDArray[np.float64] = field(metadata=_rows("<f8", "record", width=4))
+    search_window_xyxy: NDArray[np.int64] = field(metadata=_rows("<i8", "record", width=4))
+    exemplar_window_xyxy: NDArray[np.int64] = field(metadata=_rows("<i8", "record", width=4))
+    image_size_wh: NDArray[np.int32] = field(metadata=_rows("<i4", "record", width=2))
+    sequence_id: NDArray[np.int32] = field(metadata=_rows("<i4", "record"))
+    frame_number: NDArray[np.int64] = field(metadata=_rows("<i8", "record"))
+    category_id: NDArray[np.int32] = field(metadata=_rows("<i4", "record"))
+    track_id: NDArray[np.int64] = field(metadata=_rows("<i8", "record"))
+    path_offsets: NDArray[np.int64] = field(metadata=_offsets("record", "path_byte"))
+    path_utf8: NDArray[np.uint8] = field(metadata=_rows("|u1", "path_byte"))
+    target_polygon_offsets: NDArray[np.int64] = field(metadata=_offsets("record", "target_polygon"))
+    target_point_offsets: NDArray[np.int64] = field(metadata=_offsets("target_polygon", "target_point"))
+    target_points_xy: NDArray[np.float32] = field(metadata=_rows("<f4", "target_point", width=2))
+    other_offsets: NDArray[np.int64] = field(metadata=_offsets("record", "other"))
+    other_box_xyxy: NDArray[np.float64] = field(metadata=_rows("<f8", "other", width=4))
+    other_category_id: NDArray[np.int32] = field(metadata=_rows("<i4", "other"))
+    other_track_id: NDArray[np.int64] = field(metadata=_rows("<i8", "other"))
+    other_polygon_offsets: NDArray[np.int64] = field(metadata=_offsets("other", "other_polygon"))
+    other_point_offsets: NDArray[np.int64] = field(metadata=_offsets("other_polygon", "other_point"))
+    other_points_xy: NDArray[np.float32] = field(metadata=_rows("<f4", "other_point", width=2))
+    absent_sequence_frame_track: NDArray[np.int64] = field(metadata=_rows("<i8", "absent", width=3))
 
     def __len__(self) -> int:
         return len(self.sequence_id)
@@ -177,7 +178,10 @@ def check_columns(columns: Columns, *, jpeg_bytes: int, sequences: int, categori
         for column in COLUMNS
         if not column.metadata["offsets_into"]
     }
-    rows |= {"target_polygon": len(columns.target_point_offsets) - 1, "other_polygon": len(columns.other_point_offsets) - 1}
+    rows |= {
+        "target_polygon": len(columns.target_point_offsets) - 1,
+        "other_polygon": len(columns.other_point_offsets) - 1,
+    }
     for column in COLUMNS:
         _check_column(getattr(columns, column.name), column, rows)
     for tier in ("exemplar", "search"):
@@ -225,7 +229,7 @@ def _as_column(values: Any, column: Field[Any]) -> NDArray[Any]:
 
 
 def _pieces(points_xy: NDArray[np.float32], offsets: NDArray[np.int64]) -> Polygons:
-    return tuple(points_xy[first:last] for first, last in zip(offsets[:-1], offsets[1:], strict=True))
+    return tuple(points_xy[first:last] for first, last in pairwise(offsets))
 
 
 def _offsets_of(items: Sequence[Any]) -> NDArray[np.int64]:

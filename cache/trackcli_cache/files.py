@@ -30,7 +30,9 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise CacheError(f"cannot write {path}: {error.strerror}; free some space or choose another --output") from error
+        raise CacheError(
+            f"cannot write {path}: {error.strerror}; free some space or choose another --output"
+        ) from error
 
 
 @contextmanager
@@ -50,8 +52,6 @@ def only_writer(folder: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CacheError(f"another process is building {folder}; wait for it or choose another --output") from None
-        for leftover in folder.glob(f"*{PART_SUFFIX}"):
-            leftover.unlink()
         yield
     finally:
         os.close(descriptor)

@@ -60,7 +60,9 @@ def _find_folders(root: Path) -> list[Path]:
     folders = [path for path in candidates if _is_readable(path)]
     for path in candidates:
         if path not in folders and (path / IMAGE_FOLDER).is_dir():
-            raise DatasetError(f"{path} has {IMAGE_FOLDER}/ but neither groundtruth.txt nor boxes.json; add one of them")
+            raise DatasetError(
+                f"{path} has {IMAGE_FOLDER}/ but neither groundtruth.txt nor boxes.json; add one of them"
+            )
     if not folders:
         raise DatasetError(
             f"looked for groundtruth.txt or boxes.json beside {IMAGE_FOLDER}/ in {root} and its {len(candidates)} "

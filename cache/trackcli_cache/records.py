@@ -52,18 +52,22 @@ class Record:
     other_polygons: tuple[Polygons, ...]
 
     @property
+    def search_scale(self) -> float:
+        """Source pixels per search-crop pixel."""
+        left, _, right, _ = self.search_window_xyxy
+        return float(right - left) / self.search_crop_side
+
+    @property
     def source_box_xyxy(self) -> NDArray[np.float64]:
         """``(4,)`` float64: the target's box in source-image pixels."""
-        left, top, right, _ = self.search_window_xyxy
-        source_per_crop = float(right - left) / self.search_crop_side
-        return self.box_xyxy * source_per_crop + np.array([left, top, left, top])
+        return self.box_xyxy * self.search_scale + _corner_twice(self.search_window_xyxy)
 
     @property
     def exemplar_box_xyxy(self) -> NDArray[np.float64]:
         """``(4,)`` float64: the target's box in exemplar-crop pixels."""
-        left, top, right, _ = self.exemplar_window_xyxy
+        left, _, right, _ = self.exemplar_window_xyxy
         crop_per_source = self.exemplar_crop_side / float(right - left)
-        return (self.source_box_xyxy - np.array([left, top, left, top])) * crop_per_source
+        return (self.source_box_xyxy - _corner_twice(self.exemplar_window_xyxy)) * crop_per_source
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,3 +77,8 @@ class EncodedRecord:
     record: Record
     exemplar_jpeg: bytes
     search_jpeg: bytes
+
+
+def _corner_twice(window_xyxy: NDArray[np.int64]) -> NDArray[np.float64]:
+    """A window's top left corner as x, y, x, y, to shift a box by."""
+    return np.tile(window_xyxy[:2], 2).astype(np.float64)

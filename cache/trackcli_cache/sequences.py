@@ -75,7 +75,9 @@ def read_groundtruth(path: Path) -> list[BoxXyxy | None]:
     try:
         lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path} cannot be read ({error}); expected a text file with one x,y,w,h per line") from error
+        raise DatasetError(
+            f"{path} cannot be read ({error}); expected a text file with one x,y,w,h per line"
+        ) from error
     return [_parse_line(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
 
 

@@ -53,7 +53,9 @@ class TierSettings:
             raise CacheFormatError("cache settings template_size and search_size must be at least 1")
         for side in (self.exemplar_crop_side, self.search_crop_side):
             if side > MAX_CROP_SIDE:
-                raise CacheFormatError(f"cache settings ask for crops of {side} px; at most {MAX_CROP_SIDE} are allowed")
+                raise CacheFormatError(
+                    f"cache settings ask for crops of {side} px; at most {MAX_CROP_SIDE} are allowed"
+                )
 
     @property
     def exemplar_crop_side(self) -> int:

@@ -50,7 +50,7 @@ def encode_shard(columns: Columns, jpeg: bytes, skipped_json: bytes, *, build_id
         build_id: Ties the shard to the build it belongs to.
     """
     buffer = io.BytesIO()
-    with h5py.File(buffer, "w", libver=("v110", "v110")) as file:
+    with h5py.File(buffer, "w") as file:
         file.attrs["trackcli_cache_version"] = FORMAT_VERSION
         file.attrs["build_id"] = build_id
         file.create_dataset(JPEG, data=np.frombuffer(jpeg, np.uint8))
@@ -116,7 +116,9 @@ def _plain_dataset(file: Any, name: str, dtype: np.dtype[Any], row_shape: tuple[
         raise CacheFormatError(f"{name} is not a dataset")
     layout = dataset.id.get_create_plist()
     if layout.get_layout() != h5py.h5d.CONTIGUOUS or layout.get_external_count() or layout.get_nfilters():
-        raise CacheFormatError(f"{name} is stored outside this file, in chunks or filtered; expected contiguous storage")
+        raise CacheFormatError(
+            f"{name} is stored outside this file, in chunks or filtered; expected contiguous storage"
+        )
     if dataset.dtype != dtype or dataset.ndim != 1 + len(row_shape) or dataset.shape[1:] != row_shape:
         raise CacheFormatError(f"{name} has type {dataset.dtype} and shape {dataset.shape}; expected {dtype}")
     stored, wanted = dataset.id.get_storage_size(), dataset.size * dtype.itemsize

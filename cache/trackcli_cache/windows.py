@@ -42,11 +42,13 @@ class SquareWindow:
 
     def to_crop(self, points_xy: NDArray[np.float64], crop_side: int) -> NDArray[np.float64]:
         """Map ``(…, 2)`` source points to crop pixels."""
-        return (points_xy - np.array([self.x, self.y])) * (crop_side / self.side)
+        crop_xy: NDArray[np.float64] = (points_xy - np.array([self.x, self.y])) * (crop_side / self.side)
+        return crop_xy
 
     def to_source(self, points_xy: NDArray[np.float64], crop_side: int) -> NDArray[np.float64]:
         """Map ``(…, 2)`` crop points back to source pixels."""
-        return points_xy * (self.side / crop_side) + np.array([self.x, self.y])
+        source_xy: NDArray[np.float64] = points_xy * (self.side / crop_side) + np.array([self.x, self.y])
+        return source_xy
 
     def boxes_to_crop(self, boxes_xyxy: NDArray[np.float64], crop_side: int) -> NDArray[np.float64]:
         """Map ``(N, 4)`` source boxes to crop pixels, not clipped."""

@@ -22,7 +22,7 @@ from trackcli.synth.settings import SceneSettings, derive_seed
         ({"look_alikes": -2}, "scene setting look_alikes is -2; expected 0 or above"),
         ({"target_size": 0.9}, "scene setting target_size is 0.9; expected 0.05 to 0.5 of the shorter side"),
         ({"blur": 1.5}, "scene setting blur is 1.5; expected 0 (no blur) to 1 (shutter always open)"),
-        ({"light": float("nan")}, "scene setting light is nan; expected 0 (off) to 4, where 1 is ordinary"),
+        ({"light": float("nan")}, "scene setting light is nan; expected 0 (off) to 2, where 1 is ordinary"),
         ({"fps": 0.0}, "scene setting fps is 0.0; expected a number above 0"),
         (
             {"frames": 10, "leave_and_return": True},

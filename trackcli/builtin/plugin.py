@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from trackcli.builtin.presets import SIAMRPN_PP
+from trackcli.builtin.presets import DEFAULT, SIAMRPN_PP
 from trackcli.host.hooks import hookimpl
 from trackcli.host.specs import (
     BackboneSpec,
@@ -136,6 +136,11 @@ def trackcli_presets() -> Iterable[PresetSpec]:
         summary="SiamRPN++ with ResNet-18: depth-wise correlation and anchors on three levels",
         recipe=SIAMRPN_PP,
         paper=SIAMRPN_PP_PAPER,
+    )
+    yield PresetSpec(
+        name="default",
+        summary="The recipe of the shipped tracker: small, trained on stills, pasted objects and video",
+        recipe=DEFAULT,
     )
 
 

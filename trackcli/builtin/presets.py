@@ -18,6 +18,57 @@ SIAMRPN_PP: dict[str, Any] = {
         "warmup": 0.25,
         "weight_decay": 1e-4,
         "batch": 28,
-        "unfreeze": {"layer2": 0.5, "layer3": 0.5, "layer4": 0.5},
+        "unfreeze": {"layer2": 0.5},
+    },
+}
+
+DEFAULT: dict[str, Any] = {
+    # The shipped tracker: small enough to carry, layer2 and layer3 at one stride, trained on stills, pasted objects and
+    # a little video. `weights/default.md` says on which data and with what result.
+    "backbone": {"name": "resnet18", "depth": 3, "max_stride": 8, "norm": "folded"},
+    "matcher": {"name": "dw-xcorr", "channels": 112, "template_cells": 8},
+    "head": {"name": "rpn", "hidden": 128},
+    "loss": [{"name": "rpn"}],
+    "postprocessor": [
+        {"name": "scale-penalty", "k": 0.08},
+        {"name": "cosine-window", "influence": 0.35},
+        {"name": "select"},
+        {"name": "smooth-size", "rate": 0.4},
+        {"name": "clip"},
+    ],
+    "crop": {"template_size": 128, "search_size": 256, "context": 0.5},
+    "sampler": {
+        "video": 0.22,
+        "paste": 0.6,
+        "distractors": 3,
+        "negative": 0.07,
+        "min_size": 16,
+        "person_cap": 0.12,
+        "template": {"shift": 6, "scale": 0.1, "aspect": 0.05, "rotation": 5, "low_resolution": 0.2},
+        "search": {
+            "shift": 64,
+            "scale": 0.35,
+            "aspect": 0.2,
+            "rotation": 15,
+            "blur": 0.25,
+            "low_resolution": 0.3,
+            "color": 0.4,
+        },
+    },
+    "train": {
+        "optimizer": "adamw",
+        "learning_rate": 1e-3,
+        "final_rate": 1e-5,
+        "schedule": "cosine",
+        "warmup": 0.02,
+        "warmup_rate": 1e-4,
+        "weight_decay": 1e-2,
+        "clip": 5.0,
+        "backbone_factor": 0.1,
+        "unfreeze": {"layer3": 0.25},
+        "ema": 0.999,
+        "precision": "bf16",
+        "batch": 16,
+        "steps": 3600,
     },
 }

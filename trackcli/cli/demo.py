@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from trackcli.cli.console import Console
     from trackcli.synth.sequences import SyntheticSequence
+    from trackcli.tracking.tracker import Tracker
 
 DEMO_SEED = 9
 SHEET_IMAGES, SHEET_COLUMNS = 12, 4
@@ -42,7 +43,7 @@ def demo(
 
     console = Console(quiet=quiet or as_json)
     _prepare(output)
-    loaded = trackcli.load(tracker, device)
+    loaded = trackcli.load(tracker, device=device)
     sequence = _sequence(seed, frames)
     tracked = _track(loaded, sequence, output / "track.mp4", console)
     sheet = output / "contact_sheet.png"
@@ -103,7 +104,7 @@ def _sequence(seed: int, frames: int) -> SyntheticSequence:
     )
 
 
-def _track(tracker: Any, sequence: SyntheticSequence, path: Path, console: Console) -> _Tracked:
+def _track(tracker: Tracker, sequence: SyntheticSequence, path: Path, console: Console) -> _Tracked:
     """Follow the target and write the video on the way."""
     import numpy as np
 
@@ -111,22 +112,32 @@ def _track(tracker: Any, sequence: SyntheticSequence, path: Path, console: Conso
     from trackcli.video.sinks import VideoSink
 
     settings = sequence.settings
-    on_sheet = {round(at) for at in np.linspace(0, settings.frames - 1, min(SHEET_IMAGES, settings.frames))}
+    on_sheet = {round(at) for at in np.linspace(0, settings.frames - 1, SHEET_IMAGES)}
     boxes, shown, timer = [], [], StageTimer()
     with console.progress() as progress, VideoSink(path, settings.fps, settings.size_wh) as sink:
         task = progress.add_task("tracking", total=settings.frames, rate="")
         for index, image in enumerate(sequence.frames):
-            with timer.stage("start" if index == 0 else "update"):
-                result = tracker.start(image, sequence.boxes_xywh[:1]) if index == 0 else tracker.update(image)
-                box, score = np.asarray(result.boxes_xyxy, dtype=float)[0], float(result.scores[0])
-            boxes.append(box)
-            drawn = _draw(image, sequence.boxes_xywh[index], box, score)
+            if index == 0:
+                tracker.start(image, sequence.boxes_xywh[0])
+                box_xyxy, score = _corners(sequence.boxes_xywh[0]), 1.0
+            else:
+                with timer.stage("update"):
+                    result = tracker.update(image)
+                box_xyxy, score = result.boxes_xyxy[0], float(result.scores[0])
+            boxes.append(box_xyxy)
+            drawn = _draw(image, sequence.boxes_xywh[index], box_xyxy, score)
             sink.write(drawn)
             if index in on_sheet:
                 shown.append((drawn, f"frame {index}"))
             progress.advance(task)
     fps = (settings.frames - 1) / timer.seconds("update")
     return _Tracked(np.stack(boxes), shown, fps)
+
+
+def _corners(box_xywh: NDArray[np.float64]) -> NDArray[np.float64]:
+    import numpy as np
+
+    return np.concatenate([box_xywh[:2], box_xywh[:2] + box_xywh[2:]])
 
 
 def _draw(

@@ -19,10 +19,9 @@ class AugmentConfig(ComponentConfig):
     scale: float = Field(default=0.18, ge=0, lt=1, description="Largest relative change of scale")
     aspect: float = Field(default=0.0, ge=0, lt=1, description="Largest relative change of the aspect ratio")
     rotation: float = Field(default=0.0, ge=0, le=180, description="Largest rotation in degrees")
-    flip: float = Field(default=0.0, ge=0, le=1, description="Chance to mirror the pair")
     blur: float = Field(default=0.2, ge=0, le=1, description="Chance of blur")
+    low_resolution: float = Field(default=0.0, ge=0, le=1, description="Chance that the crop is shrunk and enlarged again")
     color: float = Field(default=0.2, ge=0, le=1, description="Strength of brightness, contrast and colour changes")
-    grey: float = Field(default=0.05, ge=0, le=1, description="Chance that the pair is grey")
 
 
 class SamplerConfig(ComponentConfig):
@@ -39,6 +38,8 @@ class SamplerConfig(ComponentConfig):
     distractors: int = Field(default=0, ge=0, description="Most objects pasted beside the target in a pasted pair")
     min_size: float = Field(default=8.0, ge=0, description="Smallest target to learn from, sqrt(w·h) in source pixels")
     person_cap: float = Field(default=1.0, gt=0, le=1, description="Largest share of still pairs of category 'person'")
+    flip: float = Field(default=0.5, ge=0, le=1, description="Chance to mirror the whole pair")
+    grey: float = Field(default=0.05, ge=0, le=1, description="Chance that the whole pair is grey")
     template: AugmentConfig = AugmentConfig(shift=4.0, scale=0.05)
     search: AugmentConfig = AugmentConfig()
 
@@ -63,7 +64,7 @@ class TrainConfig(ComponentConfig):
     backbone_factor: float = Field(default=0.1, ge=0, description="Learning-rate factor of the backbone")
     unfreeze: dict[str, float] = Field(
         default_factory=dict,
-        description="Backbone stage → share of the schedule after which it is trained; stages not named stay frozen",
+        description="Backbone stage → share of the schedule after which it and all deeper stages learn; {} keeps all frozen",
     )
     ema: float = Field(default=0.0, ge=0, lt=1, description="Decay of the averaged weights that are saved; 0: none")
     precision: Literal["fp32", "bf16"] = "fp32"

@@ -59,6 +59,10 @@ class Batch:
         }
         return replace(self, **moved)
 
+    def with_images(self, template_images: Tensor, search_images: Tensor) -> Batch:
+        """The batch with other pictures."""
+        return replace(self, template_images=template_images, search_images=search_images)
+
     def __len__(self) -> int:
         return self.sample_ids.shape[0]
 

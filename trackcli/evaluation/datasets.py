@@ -49,8 +49,8 @@ class EvaluationSequence:
                 f"sequence {self.name} has boxes of shape {self.boxes_xywh.shape}; "
                 f"expected ({len(self.image_paths)}, 4), one box per image"
             )
-        present = ~np.isnan(self.boxes_xywh).any(axis=1)
-        if not present[:1].all():
+        present = np.asarray(~np.isnan(self.boxes_xywh).any(axis=1))
+        if not present[:1].any():
             raise InputDataError(
                 f"sequence {self.name} begins without a target; expected a box on the first line to start from; "
                 "cut the frames before it"
@@ -58,73 +58,65 @@ class EvaluationSequence:
         if not present[1:].any():
             raise InputDataError(
                 f"sequence {self.name} ({len(present)} frames) has no target after its first frame; expected at least "
-                "one more box to compare with; leave it out with --sequences"
+                "one more box to compare with; choose others with --sequences"
             )
 
     def __len__(self) -> int:
         return len(self.image_paths)
 
 
-def load_sequences(dataset: str, root: Path) -> list[EvaluationSequence]:
+def load_sequences(dataset: str, root: Path, patterns: Sequence[str] = ()) -> list[EvaluationSequence]:
     """Read a dataset by name.
 
     Args:
         dataset: A known layout; see :data:`DATASETS`.
         root: Its folder.
+        patterns: Names or patterns (``otb_*``) of the sequences to read, all of them by default.
 
     Raises:
-        UsageError: if there is no such dataset.
+        UsageError: if there is no such dataset, or a pattern matches nothing.
         InputDataError: if the folder does not hold it.
     """
     if dataset not in DATASETS:
         raise UsageError(f"--dataset {dataset} is unknown; {did_you_mean(dataset, DATASETS)}")
-    return DATASETS[dataset](root)
+    return DATASETS[dataset](root, patterns)
 
 
-def load_folder_sequences(root: Path) -> list[EvaluationSequence]:
-    """Read every sequence ``<root>/<name>/{img/*.jpg, groundtruth.txt}``, or ``root`` itself if it is one.
+def load_folder_sequences(root: Path, patterns: Sequence[str] = ()) -> list[EvaluationSequence]:
+    """Read the sequences ``<root>/<name>/{img/*.jpg, groundtruth.txt}``, or ``root`` itself if it is one.
 
-    Collections of stills beside them (``img/`` with ``boxes.json``) are not sequences and are left out.
+    Collections of stills beside them (``img/`` with ``boxes.json``) are not sequences and are left out. Nothing is
+    read of sequences that no pattern matches, so that a broken one can be left out too.
+
+    Args:
+        root: The folder.
+        patterns: Names or patterns of the sequences to read, all of them by default.
 
     Returns:
         The sequences in natural order of their names.
 
     Raises:
+        UsageError: if a pattern matches nothing.
         InputDataError: if there is none, one is incomplete, or its boxes cannot be read or do not match its images.
     """
-    root = root.expanduser().resolve()
-    if not root.is_dir():
-        raise InputDataError(f"{root} is not a folder; expected one that holds\n{EXPECTED_TREE}")
-    if is_sequence(root):
-        return [load_folder_sequence(root)]
-    folders = sorted(
-        (path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")),
-        key=lambda path: natural_key(path.name),
-    )
-    for folder in folders:
-        _refuse_half_a_sequence(folder)
-    sequences = [load_folder_sequence(folder) for folder in folders if is_sequence(folder)]
-    if not sequences:
-        raise InputDataError(
-            f"looked for {GROUNDTRUTH} beside {IMAGE_FOLDER}/ in {root} and its {len(folders)} sub-folders and found "
-            f"none; expected\n{EXPECTED_TREE}"
-        )
-    return sequences
+    folders = {folder.name: folder for folder in _find_sequence_folders(root.expanduser().resolve())}
+    return [load_folder_sequence(folders[name]) for name in select_names(list(folders), patterns)]
 
 
 def load_folder_sequence(folder: Path) -> EvaluationSequence:
     """Read one sequence ``<folder>/{img/*.jpg, groundtruth.txt}``; a box without area means that the target is absent.
 
     Raises:
-        InputDataError: if its boxes cannot be read or do not match its images.
+        InputDataError: if it is incomplete, or its boxes cannot be read or do not match its images.
     """
+    _refuse_half_a_sequence(folder)
     truth_path = folder / GROUNDTRUTH
     boxes = read_truth(truth_path)
     images = list_images(folder / IMAGE_FOLDER)
     if len(boxes) != len(images):
         raise InputDataError(
-            f"{truth_path} has {len(boxes)} boxes for the {len(images)} images in {folder / IMAGE_FOLDER}; expected one "
-            "line per image (nan,nan,nan,nan where the target is absent)"
+            f"{truth_path} has {len(boxes)} boxes for the {len(images)} images in {folder / IMAGE_FOLDER}; expected "
+            "one line per image (nan,nan,nan,nan where the target is absent)"
         )
     return EvaluationSequence(folder.name, tuple(images), boxes)
 
@@ -147,33 +139,63 @@ def read_truth(path: Path) -> NDArray[np.float64]:
     return boxes
 
 
-def select_sequences(sequences: Sequence[EvaluationSequence], patterns: Sequence[str]) -> list[EvaluationSequence]:
-    """Keep the sequences whose name matches any pattern (``otb_*``); without patterns all of them.
+def select_names(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """Keep the names that match any pattern (``otb_*``), in their order; without patterns all of them.
 
     Raises:
         UsageError: if a pattern matches nothing.
     """
-    names = [sequence.name for sequence in sequences]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise UsageError(
                 f"--sequences {pattern} matches none of the {len(names)} sequences (names or patterns as in "
                 f"'{names[0][:3]}*'); {did_you_mean(pattern, names)}"
             )
-    return [
-        sequence
-        for sequence in sequences
-        if not patterns or any(fnmatchcase(sequence.name, pattern) for pattern in patterns)
-    ]
+    return [name for name in names if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def _find_sequence_folders(root: Path) -> list[Path]:
+    """Folders that are sequences, or half of one: leaving these out in silence would change the mean."""
+    if not root.is_dir():
+        raise InputDataError(f"{root} is not a folder; expected one that holds\n{EXPECTED_TREE}")
+    if is_sequence(root):
+        return [root]
+    candidates = _list_folders(root)
+    folders = [path for path in candidates if not is_stills(path) and (_has_images(path) or _has_truth(path))]
+    if not folders:
+        raise InputDataError(
+            f"looked for {GROUNDTRUTH} beside {IMAGE_FOLDER}/ in {root} and its {len(candidates)} sub-folders and "
+            f"found none; expected\n{EXPECTED_TREE}"
+        )
+    return sorted(folders, key=lambda path: natural_key(path.name))
+
+
+def _list_folders(root: Path) -> list[Path]:
+    try:
+        return [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    except OSError as error:
+        raise InputDataError(
+            f"cannot list {root}: {error.strerror or error}; expected a folder that you may read"
+        ) from error
 
 
 def _refuse_half_a_sequence(folder: Path) -> None:
-    has_images, has_truth = (folder / IMAGE_FOLDER).is_dir(), (folder / GROUNDTRUTH).is_file()
-    if has_images and not has_truth and not is_stills(folder):
+    if not _has_truth(folder):
         raise InputDataError(f"{folder} has {IMAGE_FOLDER}/ but no {GROUNDTRUTH}; add it or move the folder away")
-    if has_truth and not has_images:
+    if not _has_images(folder):
         raise InputDataError(f"{folder} has {GROUNDTRUTH} but no {IMAGE_FOLDER}/ with its frames; add them as images")
 
 
-DATASETS: Mapping[str, Callable[[Path], list[EvaluationSequence]]] = MappingProxyType({"folder": load_folder_sequences})
+def _has_images(folder: Path) -> bool:
+    return (folder / IMAGE_FOLDER).is_dir()
+
+
+def _has_truth(folder: Path) -> bool:
+    return (folder / GROUNDTRUTH).is_file()
+
+
+Reader = Callable[[Path, Sequence[str]], list[EvaluationSequence]]
+"""Takes the dataset's folder and patterns of sequence names."""
+
+DATASETS: Mapping[str, Reader] = MappingProxyType({"folder": load_folder_sequences})
 """Readers by name."""

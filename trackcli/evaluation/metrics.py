@@ -43,17 +43,9 @@ def iou_xywh(boxes_a_xywh: Floats, boxes_b_xywh: Floats) -> Floats:
     """
     _check_shapes(boxes_a_xywh, boxes_b_xywh)
     usable = is_box_xywh(boxes_a_xywh) & is_box_xywh(boxes_b_xywh)
-    a, b = boxes_a_xywh[usable], boxes_b_xywh[usable]
-    top_left = np.maximum(a[:, :2], b[:, :2])
-    with np.errstate(over="ignore"):
-        bottom_right = np.minimum(a[:, :2] + a[:, 2:], b[:, :2] + b[:, 2:])
-    # (x + w) - x may exceed w in the last bit: without this bound a box could overlap itself by more than 1.
-    sides = np.clip(bottom_right - top_left, 0, np.minimum(a[:, 2:], b[:, 2:]))
-    with np.errstate(over="ignore", invalid="ignore"):  # absurd sizes end as overlap 0
-        intersection = sides.prod(axis=1)
-        union = a[:, 2:].prod(axis=1) + b[:, 2:].prod(axis=1) - intersection
     overlaps = np.zeros(len(usable))
-    overlaps[usable] = np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)
+    with np.errstate(over="ignore", invalid="ignore"):  # absurdly large boxes end as overlap 0
+        overlaps[usable] = _overlaps(boxes_a_xywh[usable], boxes_b_xywh[usable])
     return overlaps
 
 
@@ -171,6 +163,17 @@ def mean_score(scores: Sequence[Score]) -> Score:
     )
 
 
+def _overlaps(a_xywh: Floats, b_xywh: Floats) -> Floats:
+    top_left = np.maximum(a_xywh[:, :2], b_xywh[:, :2])
+    bottom_right = np.minimum(a_xywh[:, :2] + a_xywh[:, 2:], b_xywh[:, :2] + b_xywh[:, 2:])
+    # (x + w) - x may exceed w in the last bit: without this bound a box could overlap itself by more than 1.
+    sides = np.clip(bottom_right - top_left, 0, np.minimum(a_xywh[:, 2:], b_xywh[:, 2:]))
+    intersection = sides.prod(axis=1)
+    union = a_xywh[:, 2:].prod(axis=1) + b_xywh[:, 2:].prod(axis=1) - intersection
+    overlaps: Floats = np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)
+    return overlaps
+
+
 def _center_distances(boxes_xywh: Floats, truth_xywh: Floats, units_wh: Floats) -> Floats:
     _check_shapes(boxes_xywh, truth_xywh)
     usable = is_box_xywh(boxes_xywh)
@@ -182,7 +185,7 @@ def _center_distances(boxes_xywh: Floats, truth_xywh: Floats, units_wh: Floats) 
 
 
 def _centers(boxes_xywh: Floats) -> Floats:
-    return boxes_xywh[:, :2] + boxes_xywh[:, 2:] / 2
+    return np.asarray(boxes_xywh[:, :2] + boxes_xywh[:, 2:] / 2)
 
 
 def _check_shapes(boxes_a_xywh: Floats, boxes_b_xywh: Floats) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from trackcli_cache.files import write_whole
 
 from trackcli.errors import InputDataError
 
@@ -44,32 +44,12 @@ def read_table(path: Path, columns: Sequence[str]) -> Floats:
 def write_table(path: Path, rows: Floats) -> None:
     """Write ``(T, columns)`` numbers, separated by commas, so that reading them gives the same floats.
 
-    The file is written beside ``path`` and renamed: it is there whole or not at all. What an interrupted run leaves
-    behind is overwritten by the next.
+    The file is there whole or not at all; its folder must exist.
 
     Raises:
-        InputDataError: if it cannot be written.
+        CacheError: if it cannot be written.
     """
-    text = "".join(",".join(map(repr, row)) + "\n" for row in rows.tolist())
-    write_text_whole(path, text)
-
-
-def write_text_whole(path: Path, text: str) -> None:
-    """Write a text file beside ``path``, flush it to the disk and rename it.
-
-    Raises:
-        InputDataError: if it cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise InputDataError(f"cannot write {path}: {error.strerror or error}; choose another --output") from error
+    write_whole(path, "".join(",".join(map(repr, row)) + "\n" for row in rows.tolist()).encode("ascii"))
 
 
 def _read_text(path: Path, columns: Sequence[str]) -> str:
@@ -92,8 +72,7 @@ def _parse_line(line: str, columns: Sequence[str], where: str) -> list[float]:
         numbers = []
     if len(numbers) != len(columns):
         given = repr(line.strip()[:_SHOWN]) if line.strip() else "an empty line"
-        amount = "one number" if len(columns) == 1 else f"{len(columns)} numbers"
-        raise InputDataError(
-            f"{where}: {given} is not {','.join(columns)}; expected {amount} separated by commas, tabs or spaces"
-        )
+        several = f"{len(columns)} numbers separated by commas, tabs or spaces"
+        expected = "one number" if len(columns) == 1 else several
+        raise InputDataError(f"{where}: {given} is not {','.join(columns)}; expected {expected}")
     return numbers

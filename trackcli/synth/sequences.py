@@ -68,7 +68,7 @@ class SyntheticSequence:
 def make_sequence(settings: SceneSettings) -> SyntheticSequence:
     """Make up a scene and measure its ground truth; frames are painted as they are read.
 
-    The same settings give the same bytes with the same versions of numpy and OpenCV.
+    The same settings give the same bytes on the same kind of processor with the same versions of numpy and OpenCV.
 
     Example:
         >>> sequence = make_sequence(SceneSettings(frames=30, seed=7))

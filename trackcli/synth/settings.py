@@ -13,7 +13,7 @@ MIN_SIDE = 32
 MAX_SIDE = 4096
 MIN_FRAMES_TO_LEAVE = 20
 _STRENGTHS = ("speed", "scale_change", "rotation", "deform", "camera_motion", "light", "noise")
-_MAX_STRENGTH = 4.0
+_MAX_STRENGTH = 2.0  # beyond it outlines would fold over themselves
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from trackcli.errors import TrackcliError, UsageError
+from trackcli.evaluation.contenders import load_contenders
+
+
+def test_hold_is_a_baseline() -> None:
+    (contender,) = load_contenders(["hold"])
+    assert (contender.label, contender.source, contender.fingerprint) == ("hold", "hold", "hold")
+    assert contender.tracker.name == "hold"
+
+
+def test_a_label_names_a_tracker() -> None:
+    labels = [contender.label for contender in load_contenders(["hold", "still=hold"])]
+    assert labels == ["hold", "still"]
+
+
+def test_two_trackers_of_one_name_are_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        load_contenders(["hold", "hold"])
+    assert str(caught.value) == (
+        "--tracker hold and --tracker hold are both called hold; expected different names; write --tracker OTHER=hold"
+    )
+
+
+def test_an_unknown_tracker_is_named() -> None:
+    with pytest.raises(TrackcliError, match="no-such-tracker"):
+        load_contenders(["no-such-tracker"])
+
+
+def test_a_file_is_called_by_its_stem_and_a_run_folder_by_its_name(untrained_tracker: Path, tmp_path: Path) -> None:
+    run = tmp_path / "my run [1]"
+    run.mkdir()
+    shutil.copy(untrained_tracker, run / "tracker.safetensors")
+    by_file, by_folder = load_contenders([str(untrained_tracker), str(run)], device="cpu")
+    assert (by_file.label, by_folder.label) == ("untrained", "my_run_1_")
+    assert by_file.fingerprint == by_folder.fingerprint
+    assert by_file.fingerprint.startswith("sha256:")
+
+
+def test_the_tracker_file_in_a_run_folder_is_called_by_the_folder(untrained_tracker: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run=7" / "tracker.safetensors"
+    path.parent.mkdir()
+    shutil.copy(untrained_tracker, path)
+    assert load_contenders([str(path)], device="cpu")[0].label == "run_7"
+
+
+def test_a_label_cannot_lead_out_of_the_results_folder(untrained_tracker: Path) -> None:
+    labels = [load_contenders([f"{label}={untrained_tracker}"], device="cpu")[0].label for label in ("..", "...a.")]
+    assert labels == ["tracker", "a"]

@@ -1,0 +1,134 @@
+"""``trackcli train``: train any composition on crop caches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trackcli.cli.console import Console
+
+if TYPE_CHECKING:
+    from trackcli.training.run import StepReport, TrainingRun
+
+LOG_EVERY = 20
+"""Steps between two lines of ``metrics.jsonl``."""
+
+
+def train(
+    preset: Annotated[str, typer.Option(help="Recipe to start from; default: the matcher's home preset.")] = "",
+    config: Annotated[list[Path], typer.Option(help="TOML or YAML file with settings; repeatable.")] = [],  # noqa: B006
+    backbone: Annotated[str, typer.Option(help="Backbone by name.")] = "",
+    matcher: Annotated[str, typer.Option(help="Matcher by name.")] = "",
+    head: Annotated[str, typer.Option(help="Head by name.")] = "",
+    loss: Annotated[list[str], typer.Option(help="Loss by name, in place of the default; repeatable.")] = [],  # noqa: B006
+    postprocessor: Annotated[
+        list[str], typer.Option(help="Postprocessor by name, in place of the default chain; repeatable, in order.")
+    ] = [],  # noqa: B006
+    settings: Annotated[
+        list[str], typer.Option("--set", help="One setting, e.g. matcher.channels=128 or loss.rpn.weight=2; repeatable.")
+    ] = [],  # noqa: B006
+    data: Annotated[list[str], typer.Option(help="Crop cache, DIR or DIR=WEIGHT; repeatable.")] = [],  # noqa: B006
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Run folder.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Stop after this many steps.", min=1)] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs, counted in pairs.", min=1)] = None,
+    batch: Annotated[int | None, typer.Option(help="Pairs per step.", min=1)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.", min=0)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    init_backbone: Annotated[Path | None, typer.Option(help="Weights for the backbone: .safetensors, .pth.")] = None,
+    val: Annotated[Path | None, typer.Option(help="Folder of sequences; validates by tracking them.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Start over in a folder that holds a run.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object about the finished run.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors and results.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More detail.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Train a tracker.
+
+    Example: trackcli train --matcher dw-xcorr --head rpn --data caches/mine -o runs/first
+    """
+    from trackcli.composition.defaults import complete
+    from trackcli.composition.plan import plan
+    from trackcli.config.layers import merge, read_config_file
+    from trackcli.errors import UsageError
+    from trackcli.host.registry import installed
+    from trackcli.training.setup import DataSource, prepare_folder, set_up
+
+    console = Console(quiet, verbose)
+    if not data:
+        raise UsageError("no --data given; expected a crop cache, e.g. --data CACHE (made by trackcli cache build)")
+    if output is None:
+        raise UsageError("no -o given; expected a run folder, e.g. -o runs/first")
+    layered: dict[str, Any] = {"preset": preset} if preset else {}
+    for file in config:
+        layered = merge(layered, read_config_file(file))
+    named = {"backbone": backbone, "matcher": matcher, "head": head}
+    layered = merge(layered, {kind: {"name": name} for kind, name in named.items() if name})
+    lists = {"loss": loss, "postprocessor": postprocessor}
+    layered = merge(layered, {kind: [{"name": name} for name in names] for kind, names in lists.items() if names})
+    shortcuts = {"steps": steps, "epochs": epochs, "batch": batch, "seed": seed}
+    assignments = [*settings, *(f"train.{key}={value}" for key, value in shortcuts.items() if value is not None)]
+    registry = installed()
+    completed = complete(layered, registry, assignments)
+    for line in completed.notes:
+        console.note(line)
+    planned = plan(completed.recipe, registry)
+    sources = [DataSource.parse(text) for text in data]
+    prepare_folder(output, resume=resume, force=force)
+    run = set_up(
+        planned,
+        registry,
+        data=sources,
+        folder=output,
+        device=device,
+        init_backbone=init_backbone,
+        note=console.note,
+        warn=console.warn,
+    )
+    if resume:
+        console.note(f"resuming at step {run.step}" if run.resume() else "nothing to resume: starting at step 0")
+    last = _run(run, console)
+    _finish(run, last, val, console, as_json=as_json)
+
+
+def _run(run: TrainingRun, console: Console) -> StepReport | None:
+    """Drive the run: progress for the eye, metrics for the record."""
+    from trackcli.training.run import MetricsFile
+
+    metrics = MetricsFile(run.folder / "metrics.jsonl")
+    report = None
+    with console.progress() as progress:
+        task = progress.add_task("training", total=run.total, completed=run.step, rate="")
+        for report in run.steps():
+            terms = "  ".join(f"{name} {value:.3f}" for name, value in report.terms.items())
+            progress.update(
+                task,
+                completed=report.step,
+                rate=f"{terms}  {report.pairs_per_second:.0f} pairs/s  {report.waiting:.0%} waiting",
+            )
+            if report.step % LOG_EVERY == 0 or report.step == report.total:
+                metrics.write(report)
+            if report.step % (10 * LOG_EVERY) == 0:
+                console.detail(f"step {report.step}/{report.total}  {terms}  {report.pairs_per_second:.0f} pairs/s")
+    return report
+
+
+def _finish(run: TrainingRun, last: StepReport | None, val: Path | None, console: Console, *, as_json: bool) -> None:
+    """Validate by tracking, if asked, and say where the tracker is."""
+    import json
+
+    from trackcli.tracking.tracker import RUN_TRACKER
+
+    tracker = run.folder / RUN_TRACKER
+    result: dict[str, Any] = {"tracker": str(tracker), "steps": run.step, "terms": last.terms if last else {}}
+    if val is not None:
+        from trackcli.training.validate import validate
+
+        figures = validate(tracker, val, device=str(run.device))
+        result["validation"] = figures
+        console.note("  ".join(f"{name} {value:.3f}" for name, value in figures.items()))
+    if as_json:
+        print(json.dumps(result))
+    console.note(f"tracker: {tracker}")

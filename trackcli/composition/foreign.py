@@ -1,0 +1,97 @@
+"""Foreign weights: load a state dict from elsewhere into a module and say what fitted and what did not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from trackcli.errors import InputDataError
+
+_WRAPPERS = ("state_dict", "model", "model_state_dict")
+_PREFIXES = ("module.", "backbone.", "features.")
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """Which names found their place.
+
+    Attributes:
+        loaded: Names of the module that were filled.
+        missing: Names of the module for which the file has nothing.
+        unused: Names of the file that the module does not have.
+        misfits: Names present in both, with different shapes: "name: file shape, module shape".
+    """
+
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]
+    unused: tuple[str, ...]
+    misfits: tuple[str, ...]
+
+    def summary(self) -> str:
+        """One line for the person."""
+        text = f"{len(self.loaded)} tensors loaded"
+        for label, names in (("missing", self.missing), ("unused", self.unused), ("of another shape", self.misfits)):
+            if names:
+                shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+                text += f"; {len(names)} {label}: {shown}"
+        return text
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Read ``.safetensors``, or a ``.pth``/``.pt`` pickle that holds tensors only.
+
+    Raises:
+        InputDataError: if the file is missing or holds anything but tensors.
+    """
+    if not path.is_file():
+        raise InputDataError(f"weights file {path} does not exist; expected .safetensors, .pth or .pt")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        data = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError) as error:
+        raise InputDataError(f"weights file {path} cannot be read safely ({error}); expected tensors only") from error
+    except Exception as error:  # pickle.UnpicklingError and what hostile pickles raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputDataError(f"weights file {path} is no plain state dict ({reason}); expected tensors only") from error
+    for wrapper in _WRAPPERS:
+        if isinstance(data, dict) and isinstance(data.get(wrapper), dict):
+            data = data[wrapper]
+    if not isinstance(data, dict):
+        raise InputDataError(f"weights file {path} holds {type(data).__name__}; expected a state dict")
+    return {str(name): value for name, value in data.items() if isinstance(value, Tensor)}
+
+
+def load_foreign(module: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport:
+    """Copy what fits by name and shape; names may carry a wrapper's prefix (``module.``, ``backbone.``).
+
+    Counters such as ``num_batches_tracked`` are never reported as missing.
+    """
+    weights = _without_prefix(weights, module)
+    own = module.state_dict()
+    fitting = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    misfits = [
+        f"{name}: {tuple(value.shape)} in the file, {tuple(own[name].shape)} here"
+        for name, value in weights.items()
+        if name in own and own[name].shape != value.shape
+    ]
+    module.load_state_dict({name: value.to(own[name].dtype) for name, value in fitting.items()}, strict=False)
+    missing = [name for name in own if name not in weights and not name.endswith("num_batches_tracked")]
+    unused = [name for name in weights if name not in own]
+    return LoadReport(tuple(fitting), tuple(missing), tuple(unused), tuple(misfits))
+
+
+def _without_prefix(weights: Mapping[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+    own = module.state_dict()
+    best = dict(weights)
+    for prefix in _PREFIXES:
+        stripped = {name.removeprefix(prefix): value for name, value in weights.items()}
+        if sum(name in own for name in stripped) > sum(name in own for name in best):
+            best = stripped
+    return best

@@ -1,0 +1,113 @@
+"""Setting a run up: data, folder, weights to start from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trackcli_cache.reader import CropCache
+
+from trackcli.composition.files import full_recipe
+from trackcli.composition.foreign import load_foreign, read_state_dict
+from trackcli.composition.plan import Plan
+from trackcli.errors import UsageError
+from trackcli.host.registry import Registry
+from trackcli.tracking.tracker import resolve_device
+from trackcli.training.loader import PairLoader
+from trackcli.training.pairs import PairMaker
+from trackcli.training.run import TrainingRun
+from trackcli.training.sampler import PairSampler
+
+RECIPE_FILE = "recipe.json"
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A cache and how often it is drawn from.
+
+    Attributes:
+        path: The cache folder.
+        weight: Relative to the other sources.
+    """
+
+    path: Path
+    weight: float
+
+    @classmethod
+    def parse(cls, text: str) -> DataSource:
+        """``DIR`` or ``DIR=WEIGHT``.
+
+        Raises:
+            UsageError: if the weight is no positive number.
+        """
+        name, equals, weight = text.rpartition("=")
+        if not equals or Path(text).is_dir():
+            return cls(Path(text), 1.0)
+        try:
+            value = float(weight)
+        except ValueError:
+            value = 0.0
+        if not 0 < value < float("inf"):
+            raise UsageError(f"--data {text}: weight {weight!r} is no positive number; expected DIR=WEIGHT, e.g. {name}=0.5")
+        return cls(Path(name), value)
+
+
+def prepare_folder(folder: Path, *, resume: bool, force: bool) -> None:
+    """Make the run folder, or refuse to mix two runs.
+
+    Raises:
+        UsageError: if the folder holds a run and neither ``--resume`` nor ``--force`` was given.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"-o {folder} is a file; expected a folder")
+    used = folder.is_dir() and any(folder.iterdir())
+    if used and not resume and not force:
+        raise UsageError(f"-o {folder} is not empty; use --resume to go on with it, --force to start over, or another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    if used and not resume:
+        for old in (*folder.glob("checkpoint-*.pt"), *folder.glob("*.safetensors"), folder / "metrics.jsonl"):
+            old.unlink(missing_ok=True)
+
+
+def set_up(
+    planned: Plan,
+    registry: Registry,
+    *,
+    data: Sequence[DataSource],
+    folder: Path,
+    device: str,
+    init_backbone: Path | None,
+    note: Callable[[str], None],
+    warn: Callable[[str], None],
+) -> TrainingRun:
+    """Open the caches and build the run.
+
+    Raises:
+        CacheFormatError: for a cache that cannot be used.
+        InputDataError: for weights that cannot be used, or data without usable objects.
+    """
+    recipe = planned.recipe
+    caches = [CropCache.open(source.path) for source in data]
+    sampler = PairSampler(
+        caches, [source.weight for source in data], recipe.sampler, seed=recipe.train.seed, warn=warn
+    )
+    loader = PairLoader(
+        PairMaker(caches, sampler, recipe.crop), batch_size=recipe.train.batch, workers=recipe.train.workers
+    )
+    provenance: dict[str, Any] = {
+        "data": {source.path.name: {"weight": source.weight, "records": len(cache)} for source, cache in zip(data, caches, strict=True)},
+        "seed": recipe.train.seed,
+    }
+    run = TrainingRun(planned, loader, folder, resolve_device(device), registry, note, provenance)
+    if init_backbone is not None:
+        report = load_foreign(run.model.backbone, read_state_dict(init_backbone))
+        note(f"backbone from {init_backbone.name}: {report.summary()}")
+        run.provenance["backbone"] = init_backbone.name
+        run.reset_average()
+    (folder / RECIPE_FILE).write_text(
+        json.dumps(full_recipe(planned).model_dump(mode="json", exclude_none=True), indent=1), encoding="utf-8"
+    )
+    return run

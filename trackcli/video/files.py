@@ -1,0 +1,189 @@
+"""Video files, decoded by PyAV: upright RGB frames with their own times, and nothing lost without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from trackcli.errors import InputDataError
+from trackcli.video.frames import Frame, FrameSource, LimitedWarnings, Warn
+from trackcli.video.ledger import TimestampLedger
+from trackcli.video.orientation import orientation_of
+
+ASSUMED_FPS = 25.0
+"""For the rare stream that has neither times nor a frame rate (raw elementary streams)."""
+
+MAX_DECODER_THREADS = 4
+"""An error at the very end costs the frames in flight, one per thread; more threads bring little."""
+
+CODECS_WITH_HIDDEN_PACKETS = frozenset({"vp8"})
+
+
+def open_video(path: Path, *, start: int, end: int | None, warn: Warn) -> FrameSource:
+    """Open a video file.
+
+    Args:
+        path: The file.
+        start: First frame to give; the ones before are decoded and dropped, which is slow but exact.
+        end: Frame to stop before; ``None`` for the last.
+        warn: Takes one line per problem.
+
+    Raises:
+        InputDataError: if the file is empty, no video, or cannot be opened.
+    """
+    if path.stat().st_size == 0:
+        raise InputDataError(f"'{path}' is empty; expected a video or an image; check that it was copied completely")
+    try:
+        # An absolute path is never taken for a URL, and playlists may not reach out of this machine.
+        container = av.open(str(path.resolve()), options={"protocol_whitelist": "file"})
+    except (av.error.FFmpegError, OSError, UnicodeError) as error:
+        raise InputDataError(
+            f"'{path}' cannot be opened as a video ({getattr(error, 'strerror', error)}); expected a video file, an "
+            "image, a folder of images or a pattern such as 'frames/*.jpg'"
+        ) from error
+    streams = [stream for stream in container.streams.video if not _is_cover_picture(stream)]
+    if not streams or streams[0].codec_context is None:
+        container.close()
+        raise InputDataError(f"'{path}' has no video stream that can be decoded; expected a video file")
+    reader = _VideoReader(path.name, container, streams[0], warn)
+    return FrameSource(
+        path.name,
+        reader.frames(start, end),
+        fps=reader.fps,
+        frame_count=reader.count_between(start, end),
+        close=container.close,
+    )
+
+
+def _is_cover_picture(stream: Any) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """A place in the numbering: a decoded picture, or ``None`` for a lost one; the time as in the stream."""
+
+    timestamp: int | None
+    picture: Any
+
+
+class _VideoReader:
+    """Numbers, times and converts what the decoder gives."""
+
+    def __init__(self, name: str, container: Any, stream: Any, warn: Warn) -> None:
+        self._name = name
+        self._container = container
+        self._stream = stream
+        self._warn = warn
+        self._warn_of_frame = LimitedWarnings(warn)
+        self._discarded = 0
+        # AVI stores no presentation times: what FFmpeg gives are numbers in decoding order.
+        self._has_timestamps = container.format.name != "avi"
+        rate = stream.average_rate or stream.guessed_rate or stream.base_rate
+        self.fps = float(rate) if rate else None
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = MAX_DECODER_THREADS
+
+    @property
+    def _promised(self) -> int:
+        """How many frames the container's header promises; 0 if it does not say."""
+        return int(self._stream.frames)
+
+    def count_between(self, start: int, end: int | None) -> int | None:
+        """How many frames from ``start`` to before ``end`` there should be, if the container knows."""
+        if not self._promised:
+            return None
+        return max(0, min(self._promised, self._promised if end is None else end) - start)
+
+    def frames(self, start: int, end: int | None) -> Iterator[Frame]:
+        """Frames from ``start`` to before ``end``."""
+        clock = _Clock(self._stream.time_base, self.fps)
+        count = 0
+        for index, slot in enumerate(self._slots()):
+            if end is not None and index >= end:
+                return
+            count = index + 1
+            time_s = clock.seconds(index, slot.timestamp)
+            if index >= start:
+                yield Frame(index, time_s, self._image(index, slot.picture))
+        if count + self._discarded < self._promised:
+            self._warn(f"'{self._name}' ends early: its header promises {self._promised} frames, {count} could be read")
+        if 0 < count <= start:
+            raise InputDataError(
+                f"--start {start} is beyond '{self._name}', which has {count} frames; choose 0 to {count - 1}"
+            )
+
+    def _image(self, index: int, picture: Any) -> NDArray[np.uint8] | None:
+        if picture is None:
+            self._warn_of_frame(f"frame {index} of '{self._name}' is unreadable: the decoder gave no picture")
+            return None
+        if picture.is_corrupt:
+            self._warn_of_frame(f"frame {index} of '{self._name}' is damaged; what could be decoded of it is used")
+        image = cast("NDArray[np.uint8]", picture.to_ndarray(format="rgb24"))
+        return orientation_of(picture).apply(image)
+
+    def _slots(self) -> Iterator[_Slot]:
+        """Pictures in the order in which they are shown, with a gap for each one that was lost."""
+        ledger = TimestampLedger(hides_packets=self._stream.codec_context.name in CODECS_WITH_HIDDEN_PACKETS)
+        for packet in self._packets():
+            owes = self._has_timestamps and packet.pts is not None
+            if packet.is_discard:
+                self._discarded += 1
+            elif owes:
+                ledger.sent(packet.pts, is_keyframe=packet.is_keyframe)
+            try:
+                pictures = self._stream.codec_context.decode(packet)
+            except av.error.FFmpegError:
+                ledger.failed()
+                if not owes and packet.size:
+                    yield _Slot(None, None)
+                continue
+            for picture in pictures:
+                yield from self._with_lost_before(picture, ledger)
+        yield from (_Slot(timestamp, None) for timestamp in ledger.finished())
+
+    def _packets(self) -> Iterator[Any]:
+        """The stream's packets, the last one empty so that the decoder hands over what it still holds."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except (StopIteration, av.error.FFmpegError):  # the latter: the file breaks off here
+                return
+            if packet.size or packet.dts is None:
+                yield packet
+
+    def _with_lost_before(self, picture: Any, ledger: TimestampLedger) -> Iterator[_Slot]:
+        if not self._has_timestamps or picture.pts is None:
+            yield _Slot(None, picture)
+            return
+        for timestamp in ledger.received(picture.pts, is_interlaced=bool(picture.interlaced_frame)):
+            yield _Slot(timestamp, None)
+        yield _Slot(picture.pts, picture)
+
+
+class _Clock:
+    """Seconds since the first frame, from timestamps where there are some; never running backwards."""
+
+    def __init__(self, time_base: Any, fps: float | None) -> None:
+        self._time_base = time_base
+        self._seconds_per_frame = 1.0 / (fps or ASSUMED_FPS)
+        self._first: int | None = None
+        self._latest_s = 0.0
+
+    def seconds(self, index: int, timestamp: int | None) -> float:
+        """Time of frame ``index``."""
+        if timestamp is None or self._time_base is None:
+            seconds = index * self._seconds_per_frame
+        else:
+            self._first = timestamp if self._first is None else self._first
+            # Rounded to whole microseconds: sums of binary fractions print badly.
+            seconds = round(float((timestamp - self._first) * self._time_base), 6)
+        self._latest_s = max(self._latest_s, seconds)
+        return self._latest_s
