@@ -30,3 +30,12 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no ../shared/data beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shared_weights() -> Path:
+    """Backbone weights beside the checkout; tests that need them are skipped where there are none."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "weights"
+    if not folder.is_dir():
+        pytest.skip("no ../shared/weights beside this checkout")
+    return folder

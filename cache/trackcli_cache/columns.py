@@ -154,7 +154,7 @@ def join_columns(parts: Sequence[Columns]) -> Columns:
     arrays: dict[str, NDArray[Any]] = {}
     for column in COLUMNS:
         pieces = [getattr(part, column.name) for part in parts]
-        join = _join_offsets if column.metadata["offsets_into"] else _join_rows
+        join = _join_offsets if column.metadata["offsets_into"] else _joined
         arrays[column.name] = _as_column(join(pieces), column)
     return Columns(**arrays)
 
@@ -173,15 +173,9 @@ def check_columns(columns: Columns, *, jpeg_bytes: int, sequences: int, categori
     Raises:
         CacheFormatError: naming the column that is wrong.
     """
-    rows = {
-        column.metadata["axis"]: len(getattr(columns, column.name))
-        for column in COLUMNS
-        if not column.metadata["offsets_into"]
-    }
-    rows |= {
-        "target_polygon": len(columns.target_point_offsets) - 1,
-        "other_polygon": len(columns.other_point_offsets) - 1,
-    }
+    rows = {column.metadata["axis"]: len(getattr(columns, column.name)) for column in reversed(COLUMNS)}
+    rows["target_polygon"] = len(columns.target_point_offsets) - 1
+    rows["other_polygon"] = len(columns.other_point_offsets) - 1
     for column in COLUMNS:
         _check_column(getattr(columns, column.name), column, rows)
     for tier in ("exemplar", "search"):
@@ -242,10 +236,6 @@ def _running_total(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _joined(pieces: Sequence[NDArray[Any]]) -> Any:
     return np.concatenate(pieces) if pieces else []
-
-
-def _join_rows(pieces: Sequence[NDArray[Any]]) -> Any:
-    return _joined(pieces)
 
 
 def _join_offsets(pieces: Sequence[NDArray[np.int64]]) -> Any:

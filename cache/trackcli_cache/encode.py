@@ -168,7 +168,8 @@ def _outlines(item: AnnotatedObject, size_hw: tuple[int, ...]) -> SourcePolygons
 def _reason_to_skip(box_xyxy: BoxXyxy, size_hw: tuple[int, ...]) -> str | None:
     left, top, right, bottom = box_xyxy
     height, width = size_hw
-    if min(right - left, bottom - top) < SMALLEST_TARGET:
+    # x + 4 - x may be a hair under 4 in floating point.
+    if min(right - left, bottom - top) < SMALLEST_TARGET - 1e-6:
         return f"smaller than {SMALLEST_TARGET:g} px"
     if left >= width or top >= height or right <= 0 or bottom <= 0:
         return "box outside the image"

@@ -89,7 +89,7 @@ def read_shard(path: Path, *, build_id: str, sequences: int, categories: int) ->
 def _read_open_shard(file: Any, file_bytes: int, build_id: str) -> Shard:
     version = file.attrs.get("trackcli_cache_version")
     if version != FORMAT_VERSION:
-        raise CacheFormatError(f"format version {version!r:.40}; this trackcli reads version {FORMAT_VERSION}")
+        raise CacheFormatError(f"format version {version!s:.40}; this trackcli reads version {FORMAT_VERSION}")
     if file.attrs.get("build_id") != build_id:
         raise CacheFormatError("belongs to another build than the manifest")
     arrays = {column.name: _read_column(file, column, file_bytes) for column in COLUMNS}

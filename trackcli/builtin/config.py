@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from trackcli.config.component import (
     BackboneConfig,
@@ -58,7 +58,9 @@ class CorrelationConfig(MatcherConfig):
         chosen = self.levels or tuple(levels)
         missing = [name for name in chosen if name not in levels]
         if missing:
-            raise FitError(f"matcher.levels names {missing[0]!r}, which the backbone does not give; it gives: {', '.join(levels)}")
+            raise FitError(
+                f"matcher.levels names {missing[0]!r}, which the backbone does not give; it gives: {', '.join(levels)}"
+            )
         width = self.response_channels()
         return {name: MatchShape(width, width, levels[name].stride, shared=self.shared) for name in chosen}
 
@@ -89,7 +91,9 @@ class RpnConfig(HeadConfig):
     """
 
     predicts: ClassVar[str] = "anchors"
-    ratios: tuple[float, ...] = Field(default=(0.33, 0.5, 1.0, 2.0, 3.0), min_length=1, description="Height over width")
+    ratios: tuple[PositiveFloat, ...] = Field(
+        default=(0.33, 0.5, 1.0, 2.0, 3.0), min_length=1, max_length=64, description="Height over width"
+    )
     scale: float = Field(default=8.0, gt=0, description="Side of the square anchor in strides")
     hidden: int = Field(default=256, ge=8, le=4096, description="Width of the hidden convolution")
 
@@ -136,7 +140,10 @@ class CosineWindowConfig(PostprocessorConfig):
 
     influence: float = Field(default=0.42, ge=0, le=1, description="Share of the window in the ranking")
     span: float = Field(
-        default=0.75, gt=0, le=2, description="Where the window reaches 0, as a share of the search region (25 of 31 cells)"
+        default=0.75,
+        gt=0,
+        le=2,
+        description="Where the window reaches 0, as a share of the search region (25 of 31 cells)",
     )
 
 
@@ -145,7 +152,10 @@ class SelectConfig(PostprocessorConfig):
 
 
 class SmoothSizeConfig(PostprocessorConfig):
-    """Let the size follow slowly: rate · penalty · score. Source: Li et al. 2018, section 4.3 (linear interpolation)."""
+    """Let the size follow slowly: rate · penalty · score.
+
+    Source: Li et al. 2018, section 4.3 (linear interpolation).
+    """
 
     rate: float = Field(default=0.38, ge=0, le=1, description="Share of the new size when score and penalty are 1")
 

@@ -105,8 +105,10 @@ def _print_report(report: BuildReport, output: Path, *, as_json: bool) -> None:
     if as_json:
         _print_json(_summary(manifest, output) | {"shards_built": report.built, "shards_kept": report.kept})
         return
-    state = "already complete" if not report.built else f"{report.built} shards built, {report.kept} kept"
-    _print_lines([f"{manifest.records} objects of {manifest.images} images in {output} ({state})"])
+    built = _counted(report.built, "shard")
+    state = f"{built} built, {report.kept} kept" if report.built else "already complete"
+    objects, images = _counted(manifest.records, "object"), _counted(manifest.images, "image")
+    _print_lines([f"{objects} of {images} in {output} ({state})"])
     if manifest.skipped.count:
         _print_lines([f"skipped {_skipped_text(manifest)}"])
 
@@ -148,8 +150,12 @@ def _description(cache: CropCache) -> list[str]:
 
 def _skipped_text(manifest: Manifest) -> str:
     skipped = manifest.skipped
-    reasons = [f"{count} objects ({reason})" for reason, count in skipped.objects.items()]
-    return ", ".join([f"{len(skipped.images)} images", *reasons])
+    reasons = [f"{_counted(count, 'object')} ({reason})" for reason, count in skipped.objects.items()]
+    return ", ".join([_counted(len(skipped.images), "image"), *reasons])
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _print_json(content: dict[str, Any]) -> None:

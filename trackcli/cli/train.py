@@ -17,17 +17,23 @@ LOG_EVERY = 20
 
 
 def train(
+    *,
     preset: Annotated[str, typer.Option(help="Recipe to start from; default: the matcher's home preset.")] = "",
     config: Annotated[list[Path], typer.Option(help="TOML or YAML file with settings; repeatable.")] = [],  # noqa: B006
     backbone: Annotated[str, typer.Option(help="Backbone by name.")] = "",
     matcher: Annotated[str, typer.Option(help="Matcher by name.")] = "",
     head: Annotated[str, typer.Option(help="Head by name.")] = "",
     loss: Annotated[list[str], typer.Option(help="Loss by name, in place of the default; repeatable.")] = [],  # noqa: B006
+    add_loss: Annotated[list[str], typer.Option(help="Loss by name, beside the default; repeatable.")] = [],  # noqa: B006
     postprocessor: Annotated[
         list[str], typer.Option(help="Postprocessor by name, in place of the default chain; repeatable, in order.")
     ] = [],  # noqa: B006
+    add_postprocessor: Annotated[
+        list[str], typer.Option(help="Postprocessor by name, after the default chain; repeatable.")
+    ] = [],  # noqa: B006
     settings: Annotated[
-        list[str], typer.Option("--set", help="One setting, e.g. matcher.channels=128 or loss.rpn.weight=2; repeatable.")
+        list[str],
+        typer.Option("--set", help="One setting, e.g. matcher.channels=128 or loss.rpn.weight=2; repeatable."),
     ] = [],  # noqa: B006
     data: Annotated[list[str], typer.Option(help="Crop cache, DIR or DIR=WEIGHT; repeatable.")] = [],  # noqa: B006
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Run folder.")] = None,
@@ -71,10 +77,11 @@ def train(
     shortcuts = {"steps": steps, "epochs": epochs, "batch": batch, "seed": seed}
     assignments = [*settings, *(f"train.{key}={value}" for key, value in shortcuts.items() if value is not None)]
     registry = installed()
-    completed = complete(layered, registry, assignments)
+    added = {"loss": add_loss, "postprocessor": add_postprocessor}
+    completed = complete(layered, registry, assignments, added=added)
+    planned = plan(completed.recipe, registry)
     for line in completed.notes:
         console.note(line)
-    planned = plan(completed.recipe, registry)
     sources = [DataSource.parse(text) for text in data]
     prepare_folder(output, resume=resume, force=force)
     run = set_up(
@@ -89,19 +96,23 @@ def train(
     )
     if resume:
         console.note(f"resuming at step {run.step}" if run.resume() else "nothing to resume: starting at step 0")
-    last = _run(run, console)
+    last = _run(run, console, val)
     _finish(run, last, val, console, as_json=as_json)
 
 
-def _run(run: TrainingRun, console: Console) -> StepReport | None:
-    """Drive the run: progress for the eye, metrics for the record."""
+def _run(run: TrainingRun, console: Console, val: Path | None) -> StepReport | None:
+    """Drive the run: progress for the eye, metrics for the record, validation on the way."""
+    from contextlib import closing
+
     from trackcli.training.run import MetricsFile
+    from trackcli.training.validate import BestByValidation
 
     metrics = MetricsFile(run.folder / "metrics.jsonl")
+    best = BestByValidation(run, val) if val is not None else None
     report = None
-    with console.progress() as progress:
+    with console.progress() as progress, closing(run.steps()) as reports:
         task = progress.add_task("training", total=run.total, completed=run.step, rate="")
-        for report in run.steps():
+        for report in reports:
             terms = "  ".join(f"{name} {value:.3f}" for name, value in report.terms.items())
             progress.update(
                 task,
@@ -110,9 +121,18 @@ def _run(run: TrainingRun, console: Console) -> StepReport | None:
             )
             if report.step % LOG_EVERY == 0 or report.step == report.total:
                 metrics.write(report)
+            if best is not None and best.is_due(report.step):
+                figures = best.validate()
+                metrics.write_validation(report.step, figures)
+                console.note(f"step {report.step}: {format_figures(figures)}")
             if report.step % (10 * LOG_EVERY) == 0:
                 console.detail(f"step {report.step}/{report.total}  {terms}  {report.pairs_per_second:.0f} pairs/s")
     return report
+
+
+def format_figures(figures: dict[str, float]) -> str:
+    """``success_auc 0.512  precision_20 0.640``."""
+    return "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
 
 
 def _finish(run: TrainingRun, last: StepReport | None, val: Path | None, console: Console, *, as_json: bool) -> None:
@@ -128,7 +148,7 @@ def _finish(run: TrainingRun, last: StepReport | None, val: Path | None, console
 
         figures = validate(tracker, val, device=str(run.device))
         result["validation"] = figures
-        console.note("  ".join(f"{name} {value:.3f}" for name, value in figures.items()))
+        console.note(format_figures(figures))
     if as_json:
         print(json.dumps(result))
     console.note(f"tracker: {tracker}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
 from trackcli.composition.plan import explain
-from trackcli.config.layers import apply_assignments, merge
+from trackcli.config.layers import LISTS, apply_assignments, merge
 from trackcli.config.recipe import Recipe
 from trackcli.errors import ConfigError
 from trackcli.host.registry import Registry
@@ -31,16 +32,23 @@ class Completed:
     notes: tuple[str, ...]
 
 
-def complete(data: Mapping[str, Any], registry: Registry, assignments: Iterable[str] = ()) -> Completed:
+def complete(
+    data: Mapping[str, Any],
+    registry: Registry,
+    assignments: Iterable[str] = (),
+    *,
+    added: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Completed:
     """Turn partial recipe data, and ``--set`` assignments on top of it, into a whole recipe.
 
     The preset is the one named, or the home preset of the matcher, or ``siamrpn-pp``. A head other than the preset's
-    brings its own losses and postprocessors.
+    brings its own losses and postprocessors. ``added`` names go to the end of the lists ``loss`` and ``postprocessor``.
 
     Raises:
         UnknownNameError: for names nobody provides.
         ConfigError: for keys or values that do not fit.
     """
+    _check_sections(data)
     notes: list[str] = []
     preset_name = data.get("preset") or _home_preset(data, registry)
     if not data.get("preset"):
@@ -50,6 +58,8 @@ def complete(data: Mapping[str, Any], registry: Registry, assignments: Iterable[
     _drop_replaced(base, data)
     merged = merge(base, {**data, "preset": preset_name})
     _fill_from_head(merged, registry, notes)
+    for kind, names in added.items():
+        merged[kind] = [*merged[kind], *({"name": name} for name in names)]
     return Completed(to_recipe(apply_assignments(merged, assignments)), tuple(notes))
 
 
@@ -62,7 +72,25 @@ def to_recipe(data: Mapping[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(explain(error, prefix="", known=list(Recipe.model_fields))) from error
+        raise ConfigError(explain(error, prefix="", model=Recipe)) from error
+
+
+def _check_sections(data: Mapping[str, Any]) -> None:
+    """Configuration files hold anything; what follows relies on sections and lists of sections."""
+    if not isinstance(data.get("preset", ""), str | None):
+        raise ConfigError(f"preset = {data['preset']!r} does not fit; expected a name")
+    for kind in ("backbone", "matcher", "head"):
+        part = data.get(kind, {})
+        if not isinstance(part, Mapping) or not isinstance(part.get("name", ""), str):
+            raise ConfigError(f"{kind} = {part!r} does not fit; expected a section with a name and settings")
+    for kind in LISTS:
+        items = data.get(kind, ())
+        if not isinstance(items, list | tuple) or not all(map(_is_named, items)):
+            raise ConfigError(f"{kind} = {items!r} does not fit; expected a list of sections with a name")
+
+
+def _is_named(item: object) -> bool:
+    return isinstance(item, Mapping) and isinstance(item.get("name"), str)
 
 
 def _home_preset(data: Mapping[str, Any], registry: Registry) -> str:
@@ -82,7 +110,7 @@ def _drop_replaced(base: dict[str, Any], data: Mapping[str, Any]) -> None:
         if kind == "head":
             base.pop("loss", None)
             base.pop("postprocessor", None)
-    for kind in ("loss", "postprocessor"):
+    for kind in LISTS:
         if kind in data:
             base.pop(kind, None)
 

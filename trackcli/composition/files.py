@@ -76,17 +76,26 @@ def read_header(path: Path) -> TrackerFile:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(HEADER_KEY, "")
     except (SafetensorError, OSError) as error:
-        raise InputDataError(f"{path} is no safetensors file ({error}); expected a tracker written by trackcli") from error
-    if not 0 < len(text) <= MAX_HEADER_CHARACTERS:
+        raise InputDataError(
+            f"{path} is no safetensors file ({error}); expected a tracker written by trackcli"
+        ) from error
+    if not text:
         raise InputDataError(f"{path} has no trackcli header; expected a tracker written by `trackcli train`")
+    if len(text) > MAX_HEADER_CHARACTERS:
+        raise InputDataError(
+            f"{path} has a header of {len(text)} characters; expected at most {MAX_HEADER_CHARACTERS}: "
+            "no tracker written by trackcli is like that"
+        )
     try:
         header = json.loads(text)
         version, recipe = header["format"], header["recipe"]
         components, provenance = dict(header["components"]), dict(header["provenance"])
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputDataError(f"{path} has a damaged trackcli header ({error}); train or download it again") from error
     if version != FORMAT_VERSION:
-        raise InputDataError(f"{path} has format {version}; this trackcli reads format {FORMAT_VERSION}: update trackcli")
+        raise InputDataError(
+            f"{path} has format {version}; this trackcli reads format {FORMAT_VERSION}: update trackcli"
+        )
     return TrackerFile(to_recipe(recipe), components, provenance)
 
 
@@ -115,16 +124,17 @@ def load_tracker(path: Path, registry: Registry) -> tuple[TrackerModel, Plan, Tr
 def full_recipe(planned: Plan) -> Recipe:
     """The plan's recipe with every setting written out, so that changed defaults cannot change old files."""
     recipe = planned.recipe
-    links = {
-        link.spec.name: _full_part(link) for link in (*planned.candidate_links, planned.select, *planned.track_links)
-    }
+    all_links = (*planned.candidate_links, planned.select, *planned.track_links)
+    links = {link.spec.name: link for link in all_links}
     return recipe.model_copy(
         update={
-            "backbone": _full_part(planned.backbone),
-            "matcher": _full_part(planned.matcher),
-            "head": _full_part(planned.head),
-            "loss": tuple(_full_part(loss) for loss in planned.losses),
-            "postprocessor": tuple(links[part.name.rpartition(":")[2]] for part in recipe.postprocessor),
+            "backbone": _full_part(recipe.backbone, planned.backbone),
+            "matcher": _full_part(recipe.matcher, planned.matcher),
+            "head": _full_part(recipe.head, planned.head),
+            "loss": tuple(_full_part(*pair) for pair in zip(recipe.loss, planned.losses, strict=True)),
+            "postprocessor": tuple(
+                _full_part(part, links[part.name.rpartition(":")[2]]) for part in recipe.postprocessor
+            ),
             "normalisation": planned.normalisation,
         }
     )
@@ -141,21 +151,25 @@ def component_versions(planned: Plan, registry: Registry) -> dict[str, str]:
     return versions
 
 
-def _full_part(planned: Planned) -> Part:
-    return Part(name=planned.spec.name, **planned.config.model_dump(mode="json"))
+def _full_part(part: Part, planned: Planned) -> Part:
+    """The part under the name that the recipe gave it: ``distribution:name`` stays, it may be needed to find it."""
+    return Part(name=part.name, **planned.config.model_dump(mode="json"))
 
 
 def _check_shapes(path: Path, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> None:
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             raise InputDataError(
-                f"{path}: tensor {name} has shape {found.get(name, 'none')}; its recipe needs {expected.get(name, 'none')}; "
-                "the file is damaged or was changed by hand"
+                f"{path}: tensor {name} has shape {found.get(name, 'none')}; its recipe needs "
+                f"{expected.get(name, 'none')}; the file is damaged or was changed by hand"
             )
 
 
 def _half(tensor: Tensor) -> Tensor:
-    return tensor.detach().cpu().contiguous().to(torch.float16) if tensor.is_floating_point() else tensor.detach().cpu()
+    """Floats as fp16, unless they are too large for it (batch-norm variances may be)."""
+    plain = tensor.detach().cpu().contiguous()
+    half = plain.to(torch.float16) if plain.is_floating_point() else plain
+    return half if torch.equal(half.isfinite(), plain.isfinite()) else plain
 
 
 def _full(tensor: Tensor) -> Tensor:

@@ -56,16 +56,23 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         data = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError) as error:
-        raise InputDataError(f"weights file {path} cannot be read safely ({error}); expected tensors only") from error
+        raise InputDataError(
+            f"weights file {path} cannot be read ({_first_line(error)}); expected tensors only"
+        ) from error
     except Exception as error:  # pickle.UnpicklingError and what hostile pickles raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputDataError(f"weights file {path} is no plain state dict ({reason}); expected tensors only") from error
+        raise InputDataError(
+            f"weights file {path} is no plain state dict ({_first_line(error)}); expected tensors only"
+        ) from error
     for wrapper in _WRAPPERS:
         if isinstance(data, dict) and isinstance(data.get(wrapper), dict):
             data = data[wrapper]
     if not isinstance(data, dict):
         raise InputDataError(f"weights file {path} holds {type(data).__name__}; expected a state dict")
     return {str(name): value for name, value in data.items() if isinstance(value, Tensor)}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def load_foreign(module: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport:

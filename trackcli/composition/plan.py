@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from trackcli.config.component import (
     BackboneConfig,
@@ -30,6 +30,9 @@ from trackcli.host.specs import (
     MatcherSpec,
     PostprocessorSpec,
 )
+
+MOST_SHOWN = 60
+"""Characters of a wrong value that an error repeats."""
 
 ConfigT = TypeVar("ConfigT", bound=ComponentConfig)
 
@@ -77,9 +80,11 @@ def plan(recipe: Recipe, registry: Registry) -> Plan:
 
     Raises:
         UnknownNameError: for a component nobody provides.
-        ConfigError: for a setting that does not exist or does not fit.
+        ConfigError: for a setting that does not exist or does not fit, or an item listed twice.
         FitError: for two components that disagree; the message names both and what would fit.
     """
+    _check_listed_once("loss", recipe.loss)
+    _check_listed_once("postprocessor", recipe.postprocessor)
     backbone = _planned(registry, BackboneSpec, recipe.backbone, BackboneConfig)
     matcher = _planned(registry, MatcherSpec, recipe.matcher, MatcherConfig)
     head = _planned(registry, HeadSpec, recipe.head, HeadConfig)
@@ -117,7 +122,7 @@ def check_settings(spec: ComponentSpec, part: Part) -> ComponentConfig:
     try:
         return config_class(**part.settings)  # type: ignore[no-any-return]  # a lazy reference has no static type
     except ValidationError as error:
-        raise ConfigError(explain(error, prefix=key_prefix(spec), known=list(config_class.model_fields))) from error
+        raise ConfigError(explain(error, prefix=key_prefix(spec), model=config_class)) from error
 
 
 def key_prefix(spec: ComponentSpec) -> str:
@@ -125,24 +130,49 @@ def key_prefix(spec: ComponentSpec) -> str:
     return f"{spec.kind}.{spec.name}" if spec.kind in {"loss", "postprocessor"} else spec.kind
 
 
-def explain(error: ValidationError, *, prefix: str, known: list[str]) -> str:
+def explain(error: ValidationError, *, prefix: str, model: type[BaseModel]) -> str:
     """The first problem of a pydantic error as one line for a person."""
     problem = error.errors(include_url=False)[0]
-    key = ".".join(str(step) for step in problem["loc"])
-    full = ".".join(step for step in (prefix, key) if step)
+    steps = [str(step) for step in problem["loc"]]
+    full = ".".join(step for step in (prefix, *steps) if step) or "the configuration"
     if problem["type"] == "extra_forbidden":
-        return f"{full} is unknown; {did_you_mean(key, known)}"
-    return f"{full} = {problem.get('input')!r} does not fit: {problem['msg']}"
+        return f"{full} is unknown; {did_you_mean(steps[-1], _known_keys(model, steps[:-1]))}"
+    if problem["type"] == "missing":
+        return f"{full} is missing; give it a value"
+    return f"{full} = {_shortened(problem['input'])} does not fit: {problem['msg']}"
 
 
-def _planned(
-    registry: Registry, kind: type[ComponentSpec], part: Part, base: type[ComponentConfig]
-) -> Planned:
+def _known_keys(model: type[BaseModel], sections: Iterable[str]) -> list[str]:
+    """The keys of a section of a section … of ``model``."""
+    for section in sections:
+        inner = model.model_fields[section].annotation if section in model.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
+
+
+def _planned(registry: Registry, kind: type[ComponentSpec], part: Part, base: type[ComponentConfig]) -> Planned:
     spec = registry.find(kind, part.name)
     config = check_settings(spec, part)
     if not isinstance(config, base):
-        raise ConfigError(f"{kind.kind} {part.name!r} has a configuration that is no {base.__name__}; its plugin is broken")
+        raise ConfigError(
+            f"{kind.kind} {part.name!r} has a configuration that is no {base.__name__}; its plugin is broken"
+        )
     return Planned(spec, config)
+
+
+def _check_listed_once(kind: str, parts: Iterable[Part]) -> None:
+    """Items of a list are addressed by name, and their parameters and states are kept by it."""
+    names = [part.name.rpartition(":")[2] for part in parts]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{kind} {name!r} is listed {names.count(name)} times; expected each name once")
 
 
 def _as(config: ComponentConfig, base: type[ConfigT]) -> ConfigT:
@@ -176,4 +206,3 @@ def _the_select(links: list[Planned]) -> Planned:
             f"the postprocessors hold {len(selects)} selections; expected exactly one, e.g. --add-postprocessor select"
         )
     return selects[0]
-

@@ -11,9 +11,9 @@ from trackcli.contracts.shapes import HeadWidths, LevelShape, MatchShape
 
 
 class ComponentConfig(BaseModel):
-    """Settings of one component: frozen, unknown keys are errors."""
+    """Settings of one component: frozen, unknown keys are errors, numbers are finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Normalisation(ComponentConfig):

@@ -36,10 +36,10 @@ def read_config_file(path: Path) -> dict[str, Any]:
         raise ConfigError(f"--config {path} does not exist; expected a TOML or YAML file")
     if path.stat().st_size > MAX_CONFIG_BYTES:
         raise ConfigError(f"--config {path} has {path.stat().st_size} bytes; expected at most {MAX_CONFIG_BYTES}")
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         data = tomllib.loads(text) if path.suffix.lower() == ".toml" else yaml.load(text, Loader=_PlainLoader)
-    except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: bad UTF-8, TOML or dates too
         reason = " ".join(str(error).split())
         raise ConfigError(f"--config {path} cannot be read: {reason}") from error
     if not isinstance(data, dict):
@@ -50,8 +50,8 @@ def read_config_file(path: Path) -> dict[str, Any]:
 class _PlainLoader(yaml.SafeLoader):
     """YAML without aliases: they make small files expand without bound."""
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:  # type: ignore[override]  # stubs
-        if self.check_event(yaml.AliasEvent):  # type: ignore[no-untyped-call]  # stubs lack annotations
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not allowed")
         return super().compose_node(parent, index)
 
@@ -91,11 +91,15 @@ def _assign(data: Mapping[str, Any], steps: list[str], value: Any, assignment: s
 
 def _assign_item(items: Iterable[Any], steps: list[str], value: Any, assignment: str) -> list[Any]:
     listed = list(items)
-    names = [item["name"] for item in listed]
-    if steps[0] not in names:
-        raise ConfigError(f"--set {assignment}: {steps[0]!r} is not in the list; it holds: {', '.join(names) or 'nothing'}")
+    name, *setting = steps
+    names = [item["name"] for item in listed if isinstance(item, Mapping)]
+    if name not in names:
+        raise ConfigError(f"--set {assignment}: {name!r} is not in the list; it holds: {', '.join(names) or 'nothing'}")
+    if not setting:
+        raise ConfigError(f"--set {assignment} names an item but no setting of it; expected e.g. loss.rpn.weight=2")
     return [
-        _assign(item, steps[1:], value, assignment) if item["name"] == steps[0] else item for item in listed
+        _assign(item, setting, value, assignment) if isinstance(item, Mapping) and item["name"] == name else item
+        for item in listed
     ]
 
 

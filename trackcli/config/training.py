@@ -20,7 +20,9 @@ class AugmentConfig(ComponentConfig):
     aspect: float = Field(default=0.0, ge=0, lt=1, description="Largest relative change of the aspect ratio")
     rotation: float = Field(default=0.0, ge=0, le=180, description="Largest rotation in degrees")
     blur: float = Field(default=0.2, ge=0, le=1, description="Chance of blur")
-    low_resolution: float = Field(default=0.0, ge=0, le=1, description="Chance that the crop is shrunk and enlarged again")
+    low_resolution: float = Field(
+        default=0.0, ge=0, le=1, description="Chance that the crop is shrunk and enlarged again"
+    )
     color: float = Field(default=0.2, ge=0, le=1, description="Strength of brightness, contrast and colour changes")
 
 
@@ -64,7 +66,9 @@ class TrainConfig(ComponentConfig):
     backbone_factor: float = Field(default=0.1, ge=0, description="Learning-rate factor of the backbone")
     unfreeze: dict[str, float] = Field(
         default_factory=dict,
-        description="Backbone stage → share of the schedule after which it and all deeper stages learn; {} keeps all frozen",
+        description=(
+            "Backbone stage → share of the schedule after which it and all deeper stages learn; {} keeps all frozen"
+        ),
     )
     ema: float = Field(default=0.0, ge=0, lt=1, description="Decay of the averaged weights that are saved; 0: none")
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -72,4 +76,6 @@ class TrainConfig(ComponentConfig):
     workers: int = Field(default=2, ge=0, description="Threads that read and augment pairs")
     checkpoint_every: int = Field(default=500, ge=1, description="Steps between checkpoints")
     keep: int = Field(default=2, ge=1, description="How many checkpoints are kept")
-    validate_every: int = Field(default=0, ge=0, description="Steps between validations by tracking; 0: at the end only")
+    validate_every: int = Field(
+        default=0, ge=0, description="Steps between validations by tracking; 0: at the end only"
+    )

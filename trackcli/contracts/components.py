@@ -29,7 +29,10 @@ class Backbone(nn.Module, ABC):
 
 
 class Matcher(nn.Module, ABC):
-    """Template and search features → responses. Built as ``factory(config, levels, crop)`` from the levels' shapes and sizes."""
+    """Template and search features → responses.
+
+    Built as ``factory(config, levels, crop)`` from the levels' shapes and the crops' sizes.
+    """
 
     @abstractmethod
     def embed(self, template: Branch) -> tuple[Kernel, Features]:
@@ -68,7 +71,10 @@ class Loss(nn.Module, ABC):
 
 
 class Link(nn.Module):
-    """What candidate links and track links share: a state per target that starts with it. Built as ``factory(config)``."""
+    """What candidate links and track links share: a state per target that starts with it.
+
+    Built as ``factory(config)``.
+    """
 
     def start(self, context: StartContext) -> State:
         """The state of fresh targets; empty for links without memory."""

@@ -43,10 +43,11 @@ def roi_align(maps: Tensor, boxes_xyxy: Tensor, *, grid: Grid, output_size: int,
         ),
         dim=-1,
     ).reshape(batch, regions * count, count, 2)
-    samples = F.grid_sample(maps, where.to(maps.dtype), padding_mode="border", align_corners=False)
-    samples = samples.reshape(batch, channels, regions, count, count) * near.unsqueeze(1).to(maps.dtype)
+    # In float32 whatever the maps are: eight bits of a bfloat16 do not tell neighbouring positions apart.
+    samples = F.grid_sample(maps.float(), where.float(), padding_mode="border", align_corners=False)
+    samples = samples.reshape(batch, channels, regions, count, count) * near.unsqueeze(1)
     bins = samples.reshape(batch, channels, regions, output_size, samples_per_bin, output_size, samples_per_bin)
-    return bins.mean(dim=(4, 6)).transpose(1, 2)
+    return bins.mean(dim=(4, 6)).transpose(1, 2).to(maps.dtype)
 
 
 def _sample_positions(start: Tensor, stop: Tensor, grid: Grid, count: int) -> Tensor:

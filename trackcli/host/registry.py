@@ -82,9 +82,7 @@ class Registry:
         matches = [
             entry
             for entry in self.provided
-            if isinstance(entry.spec, kind)
-            and entry.spec.name == bare
-            and distribution in {"", entry.distribution}
+            if isinstance(entry.spec, kind) and entry.spec.name == bare and distribution in {"", entry.distribution}
         ]
         if len(matches) == 1:
             return matches[0]
@@ -109,14 +107,19 @@ class Registry:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a foreign plugin may raise anything, SystemExit included
-            self.broken.append(BrokenPlugin(name, distribution, f"{type(error).__name__}: {error}"))
+            self.broken.append(BrokenPlugin(name, distribution, _reason(error)))
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _specs_of(plugin: object, name: str) -> list[specs.Spec]:
-    """All specs of one plugin; pluggy checks the signatures of its hooks."""
+    """All specs of one plugin; pluggy checks the names and signatures of its hooks."""
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(TrackcliHooks)
     manager.register(plugin, name=name)
+    manager.check_pending()
     found: list[specs.Spec] = []
     for hook, kind in _HOOKS.items():
         results: Iterable[Iterable[Any]] = getattr(manager.hook, hook)()
@@ -144,6 +147,6 @@ def _add_entry_point(registry: Registry, point: EntryPoint) -> None:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # importing foreign code may raise anything, SystemExit included
-        registry.broken.append(BrokenPlugin(point.name, distribution, f"{type(error).__name__}: {error}"))
+        registry.broken.append(BrokenPlugin(point.name, distribution, _reason(error)))
         return
     registry.add_plugin(plugin, name=point.name, distribution=distribution, version=version)

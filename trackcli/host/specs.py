@@ -1,7 +1,8 @@
 """Component specs: what a plugin says about a component before anything heavy is imported.
 
 ``factory`` and ``config`` are lazy references, ``"package.module:name"``. The configuration class lives in a module
-that does not import torch; it declares levels, channels, strides and kinds of predictions (``trackcli.config.component``).
+that does not import torch; it declares levels, channels, strides and kinds of predictions
+(``trackcli.config.component``).
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ class Session:
         self.timer = timer
         self.device = next(model.parameters()).device
         self._state: TargetState | None = None
+        self._shapes = np.zeros(0, dtype=np.int64)  # of each target, into the search sizes
 
     @torch.inference_mode()
     def start(self, frames: Sequence[Image], frame_of_target: Sequence[int], boxes_xyxy: NDArray[np.float64]) -> None:
@@ -63,14 +64,20 @@ class Session:
             InputDataError: for frames or boxes that cannot be used.
         """
         self._state = self._fresh(frames, frame_of_target, boxes_xyxy)
+        self._shapes = np.zeros(len(boxes_xyxy), dtype=np.int64)
 
     @torch.inference_mode()
     def restart(
-        self, rows: Sequence[int], frames: Sequence[Image], frame_of_target: Sequence[int], boxes_xyxy: NDArray[np.float64]
+        self,
+        rows: Sequence[int],
+        frames: Sequence[Image],
+        frame_of_target: Sequence[int],
+        boxes_xyxy: NDArray[np.float64],
     ) -> None:
         """Start the targets ``rows`` again; the others go on undisturbed."""
         fresh = self._fresh(frames, frame_of_target, boxes_xyxy)
         self._state = self._running().write(torch.tensor(rows, device=self.device), fresh)
+        self._shapes[np.asarray(rows)] = 0
 
     @torch.inference_mode()
     def update(self, frames: Sequence[Image], frame_of_target: Sequence[int]) -> Readout:
@@ -81,14 +88,16 @@ class Session:
         state = self._running()
         with self.timer.stage("upload"):
             pictures = [self._upload(frame) for frame in frames]
-        shapes = self._shapes
+        shapes = self._shapes.copy()  # a row that asks for another size gets it in the next frame, not in this one
         readout = Readout(np.zeros((len(shapes), 4)), np.zeros(len(shapes)))
         for shape in np.unique(shapes):
             members = np.flatnonzero(shapes == shape)
             everyone = len(members) == len(shapes)
             rows = torch.from_numpy(members).to(self.device)
             group = state if everyone else state.take(rows)
-            following, part = self._step_group(group, pictures, [frame_of_target[i] for i in members], int(shape))
+            following, part = self._step_group(
+                group, pictures, [frame_of_target[i] for i in members.tolist()], int(shape)
+            )
             state = following if everyone else state.write(rows, following)
             readout.boxes_xyxy[members], readout.scores[members] = part.boxes_xyxy, part.scores
             self._shapes[members] = part.shape_index
@@ -106,17 +115,16 @@ class Session:
         with self.timer.stage("network"):
             selection, following, context = track_step(self.model, state, crops, crop_map, sizes_wh)
         with self.timer.stage("read out"):
-            part = _read_out(selection)
+            part = _read_out(selection, following.frame_index)
         with self.timer.stage("update links"):
             following = self._update_links(following, context, part)
         return following, part
 
     def _update_links(self, state: TargetState, context: Context, part: _GroupReadout) -> TargetState:
         """Let links learn from the last frame, outside the captured step, where their flags ask for it."""
-        frame_index = part.frame_index(state)
         for name, link in (*self.model.candidate_links.items(), *self.model.track_links.items()):
             assert isinstance(link, Link)
-            rows = link.rows_to_update(frame_index, part.flags)
+            rows = link.rows_to_update(part.frame_index, part.flags)
             if rows is not None and bool(rows.any()):
                 state.links[name] = link.update(state.links[name], context, rows.to(self.device))
         return state
@@ -124,16 +132,14 @@ class Session:
     def _fresh(
         self, frames: Sequence[Image], frame_of_target: Sequence[int], boxes_xyxy: NDArray[np.float64]
     ) -> TargetState:
-        _check_boxes(boxes_xyxy, frame_of_target, frames)
         pictures = [self._upload(frame) for frame in frames]
+        _check_boxes(boxes_xyxy, frame_of_target, frames)
         boxes = torch.from_numpy(np.asarray(boxes_xyxy, dtype=np.float32)).to(self.device)
         with self.timer.stage("start"):
             crop_map = self._windows(boxes, self.model.crop.template_size)
             crops = crop_windows(pictures, frame_of_target, crop_map.windows_xyxy, crop_map.size)
             sizes_wh = self._frame_sizes([pictures[i] for i in frame_of_target])
-            state = start_targets(self.model, crops, crop_map, boxes, sizes_wh)
-        self._shapes = np.zeros(len(boxes), dtype=np.int64)
-        return state
+            return start_targets(self.model, crops, crop_map, boxes, sizes_wh)
 
     def _windows(self, boxes_xyxy: Tensor, size: int) -> CropMap:
         """Square windows around boxes, all at the template's scale."""
@@ -143,7 +149,7 @@ class Session:
         return CropMap(square_windows(centers, sides), size)
 
     def _upload(self, frame: Image) -> Tensor:
-        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or frame.size == 0:
             raise InputDataError(
                 f"frame has shape {frame.shape} and type {frame.dtype}; expected (H, W, 3) uint8 in RGB order"
             )
@@ -164,27 +170,28 @@ class _GroupReadout:
     boxes_xyxy: NDArray[np.float64]
     scores: NDArray[np.float64]
     shape_index: NDArray[np.int64]
+    frame_index: Tensor
     flags: dict[str, Tensor]
 
-    def frame_index(self, state: TargetState) -> Tensor:
-        return state.frame_index.cpu()
 
-
-def _read_out(selection: Selection) -> _GroupReadout:
-    """Everything the host needs in one transfer: boxes, score, search size and flags, side by side."""
+def _read_out(selection: Selection, frame_index: Tensor) -> _GroupReadout:
+    """Everything the host needs in one transfer: boxes, score, search size, frame and flags, side by side."""
     names = list(selection.flags)
-    columns = [selection.scores, selection.shape_index, *(selection.flags[name] for name in names)]
+    columns = [selection.scores, selection.shape_index, frame_index, *(selection.flags[name] for name in names)]
     table = torch.cat((selection.boxes_xyxy.double(), *(column.double().unsqueeze(1) for column in columns)), dim=1)
     host = table.cpu()
     return _GroupReadout(
         boxes_xyxy=host[:, :4].numpy(),
         scores=host[:, 4].numpy(),
         shape_index=host[:, 5].long().numpy(),
-        flags={name: host[:, 6 + index] for index, name in enumerate(names)},
+        frame_index=host[:, 6].long(),
+        flags={name: host[:, 7 + index] for index, name in enumerate(names)},
     )
 
 
 def _check_boxes(boxes_xyxy: NDArray[np.float64], frame_of_target: Sequence[int], frames: Sequence[Image]) -> None:
+    if len(boxes_xyxy) == 0:
+        raise InputDataError("no boxes were given; expected at least one target")
     if boxes_xyxy.shape != (len(frame_of_target), 4):
         raise ShapeError(f"boxes_xyxy has shape {boxes_xyxy.shape}; expected ({len(frame_of_target)}, 4)")
     for box, index in zip(boxes_xyxy, frame_of_target, strict=True):
@@ -195,4 +202,6 @@ def _check_boxes(boxes_xyxy: NDArray[np.float64], frame_of_target: Sequence[int]
         if x1 <= x0 or y1 <= y0:
             raise InputDataError(f"box {box.tolist()} has no area; expected x1 > x0 and y1 > y0")
         if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
-            raise InputDataError(f"box {box.tolist()} lies outside the {width}x{height} frame; expected one that overlaps it")
+            raise InputDataError(
+                f"box {box.tolist()} lies outside the {width}x{height} frame; expected one that overlaps it"
+            )

@@ -1,4 +1,4 @@
-"""The Python interface: ``load`` or ``compose`` a tracker, ``start`` it on a frame, ``update`` it with the next ones."""
+"""The Python interface: ``load`` or ``compose`` a tracker, ``start`` it on a frame, ``update`` it with the next."""
 
 from __future__ import annotations
 
@@ -62,7 +62,13 @@ class Tracker:
     """
 
     def __init__(
-        self, name: str, model: TrackerModel, planned: Plan, *, device: str = "auto", described: TrackerFile | None = None
+        self,
+        name: str,
+        model: TrackerModel,
+        planned: Plan,
+        *,
+        device: str = "auto",
+        described: TrackerFile | None = None,
     ) -> None:
         self.name = name
         self.plan = planned
@@ -84,11 +90,11 @@ class Tracker:
             InputDataError: for a frame or box that cannot be used.
         """
         boxes = np.atleast_2d(np.asarray(boxes_xywh, dtype=np.float64))
-        if boxes.shape[1] != 4:
+        if boxes.ndim != 2 or boxes.shape[1] != 4:
             raise ShapeError(f"boxes_xywh has shape {boxes.shape}; expected (4,) or (B, 4)")
         boxes_xyxy = np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), axis=1)
+        self._session.start([frame], [0] * len(boxes), boxes_xyxy)
         self._targets = len(boxes)
-        self._session.start([frame], [0] * self._targets, boxes_xyxy)
 
     def update(self, frame: Image) -> TrackResult:
         """Find the targets in the next frame, ``(H, W, 3)`` uint8 RGB; its size may differ from the last one's.
@@ -182,7 +188,9 @@ def resolve_device(name: str) -> torch.device:
         raise UsageError(f"--device {name} is unknown; expected auto, cpu, cuda, cuda:N or mps") from None
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(device.type, False):
-        raise UsageError(f"--device {name} is not available here; expected one of: {', '.join(k for k, v in available.items() if v)}")
+        raise UsageError(
+            f"--device {name} is not available here; expected one of: {', '.join(k for k, v in available.items() if v)}"
+        )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(f"--device {name} does not exist; there are {torch.cuda.device_count()} CUDA devices")
     return device

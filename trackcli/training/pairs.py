@@ -180,17 +180,13 @@ class PairMaker:
 
     def _alike(self, a: RecordKey, b: RecordKey) -> bool:
         names = [self.caches[key.cache].categories[self.caches[key.cache].category_ids[key.record]] for key in (a, b)]
-        return names[0] == names[1]
+        return bool(names[0] == names[1])
 
-    def _view(
-        self, key: RecordKey, rng: np.random.Generator, config: AugmentConfig, size: int
-    ) -> tuple[View, Record]:
+    def _view(self, key: RecordKey, rng: np.random.Generator, config: AugmentConfig, size: int) -> tuple[View, Record]:
         cache = self.caches[key.cache]
         record = cache.record(key.record)
         image = cache.search_crop(key.record)
-        affine = random_affine(
-            rng, config, center_xy=_center(record.box_xyxy), zoom=self._zoom(record), size=size
-        )
+        affine = random_affine(rng, config, center_xy=_center(record.box_xyxy), zoom=self._zoom(record), size=size)
         return View(warp(image, affine, size, fill=mean_color(image)), affine), record
 
     def _zoom(self, record: Record) -> float:
@@ -211,7 +207,12 @@ def photograph_in_crop(record: Record) -> tuple[float, float, float, float]:
     scale = record.search_crop_side / (right - left)
     width, height = record.image_size_wh
     side = float(record.search_crop_side)
-    return max(0.0, -left * scale), max(0.0, -top * scale), min(side, (width - left) * scale), min(side, (height - top) * scale)
+    return (
+        max(0.0, -left * scale),
+        max(0.0, -top * scale),
+        min(side, (width - left) * scale),
+        min(side, (height - top) * scale),
+    )
 
 
 def box_in_view(record: Record, to_view: Affine) -> NDArray[np.float64]:
@@ -228,6 +229,4 @@ def _center(box_xyxy: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _flip(boxes_xyxy: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    return np.stack(
-        (width - boxes_xyxy[:, 2], boxes_xyxy[:, 1], width - boxes_xyxy[:, 0], boxes_xyxy[:, 3]), axis=1
-    )
+    return np.stack((width - boxes_xyxy[:, 2], boxes_xyxy[:, 1], width - boxes_xyxy[:, 0], boxes_xyxy[:, 3]), axis=1)

@@ -52,4 +52,4 @@ def _soft_mask(outlines: list[NDArray[np.float64]], size: int) -> NDArray[np.flo
     fixed = [np.rint((outline - 0.5) * 16).astype(np.int32) for outline in outlines]
     for corners in fixed:
         cv2.fillPoly(mask, [corners], 255, lineType=cv2.LINE_AA, shift=4)
-    return np.asarray(cv2.GaussianBlur(mask, (0, 0), FEATHER_SIGMA), dtype=np.float32) / 255
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), FEATHER_SIGMA), dtype=np.float32) / np.float32(255)

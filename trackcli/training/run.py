@@ -6,7 +6,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +86,7 @@ class TrainingRun:
         self.unfreezing = Unfreezing.of(self.model, self.config)
         self.averaged = _averaged(self.model) if self.config.ema else None
         self.step = 0
+        self._between_steps = True
 
     def reset_average(self) -> None:
         """Let the average start from the current weights (after weights were loaded from elsewhere)."""
@@ -107,8 +108,12 @@ class TrainingRun:
             self.averaged.load_state_dict(state["averaged"])
         return True
 
-    def steps(self) -> Iterator[StepReport]:
-        """Train from the current step to the end, a report per step; checkpoints on the way and at every exit."""
+    def steps(self) -> Generator[StepReport, None, None]:
+        """Train from the current step to the end, a report per step; checkpoints on the way and at every exit.
+
+        An exit in the middle of an update leaves weights that no uninterrupted run would have: then the last checkpoint
+        stands.
+        """
         clock = _Clock()
         bad = 0
         try:
@@ -116,8 +121,10 @@ class TrainingRun:
                 self.unfreezing.apply(self.model, self.step)
                 rate = rate_at(self.step, self.config)
                 set_rate(self.optimizer, rate)
+                self._between_steps = False
                 terms = self._learn(host)
                 self.step += 1
+                self._between_steps = True
                 if all(math.isfinite(value) for value in terms.values()):
                     bad = 0
                 else:
@@ -127,7 +134,8 @@ class TrainingRun:
                     self.checkpoint()
                 yield StepReport(self.step, self.total, terms, rate, *clock.lap(self.config.batch))
         finally:
-            self.checkpoint()
+            if self._between_steps:
+                self.checkpoint()
 
     def checkpoint(self) -> None:
         """Write a checkpoint, and the tracker as it stands."""
@@ -155,7 +163,7 @@ class TrainingRun:
         loss = torch.stack(list(terms.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
         if bool(torch.isfinite(loss)):
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch annotates it only in part
             if self.config.clip:
                 nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
             self.optimizer.step()
@@ -167,7 +175,8 @@ class TrainingRun:
         names = ", ".join(name for name, value in terms.items() if not math.isfinite(value))
         samples = host.batch.sample_ids
         self.note(
-            f"step {self.step}: {names} is not finite (samples {int(samples[0])}–{int(samples[-1])}); the step was skipped"
+            f"step {self.step}: {names} is not finite (samples {int(samples[0])}–{int(samples[-1])}); "
+            "the step was skipped"
         )
         if bad >= MAX_BAD_STEPS:
             raise InputDataError(
@@ -183,7 +192,14 @@ class MetricsFile:
 
     def write(self, report: StepReport) -> None:
         """Append one report."""
-        line = {"step": report.step, "rate": report.rate, "pairs_per_second": report.pairs_per_second, **report.terms}
+        speed = {"pairs_per_second": report.pairs_per_second, "waiting": report.waiting}
+        self._append({"step": report.step, "rate": report.rate, **speed, **report.terms})
+
+    def write_validation(self, step: int, figures: dict[str, float]) -> None:
+        """Append the figures of a validation."""
+        self._append({"step": step, **{f"validation.{name}": value for name, value in figures.items()}})
+
+    def _append(self, line: dict[str, float]) -> None:
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 

@@ -201,7 +201,9 @@ def _split(index: int, cache: CropCache, usable: NDArray[np.bool_]) -> tuple[lis
     for record in np.flatnonzero(usable):
         groups.setdefault((int(cache.sequence_ids[record]), int(cache.track_ids[record])), []).append(int(record))
     videos = [
-        _Video(index, np.array(records), cache.frame_numbers[records]) for records in groups.values() if len(records) > 1
+        _Video(index, np.array(records), cache.frame_numbers[records])
+        for records in groups.values()
+        if len(records) > 1
     ]
     single = [records[0] for records in groups.values() if len(records) == 1]
     return videos, np.array(single, dtype=np.int64)

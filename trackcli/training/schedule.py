@@ -75,7 +75,11 @@ def make_optimizer(model: TrackerModel, losses: nn.Module, config: TrainConfig) 
         *_groups(model.backbone.named_parameters(), config, factor=config.backbone_factor),
         *_groups(
             (
-                *((name, parameter) for name, parameter in model.named_parameters() if not name.startswith("backbone.")),
+                *(
+                    (name, parameter)
+                    for name, parameter in model.named_parameters()
+                    if not name.startswith("backbone.")
+                ),
                 *losses.named_parameters(),
             ),
             config,
@@ -96,7 +100,8 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 def _groups(
     parameters: Iterable[tuple[str, nn.Parameter]], config: TrainConfig, *, factor: float
 ) -> list[dict[str, object]]:
-    decayed, plain = [], []
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
     for _, parameter in parameters:
         (decayed if parameter.ndim > 1 else plain).append(parameter)
     return [

@@ -51,7 +51,9 @@ class DataSource:
         except ValueError:
             value = 0.0
         if not 0 < value < float("inf"):
-            raise UsageError(f"--data {text}: weight {weight!r} is no positive number; expected DIR=WEIGHT, e.g. {name}=0.5")
+            raise UsageError(
+                f"--data {text}: weight {weight!r} is no positive number; expected DIR=WEIGHT, e.g. {name}=0.5"
+            )
         return cls(Path(name), value)
 
 
@@ -65,7 +67,9 @@ def prepare_folder(folder: Path, *, resume: bool, force: bool) -> None:
         raise UsageError(f"-o {folder} is a file; expected a folder")
     used = folder.is_dir() and any(folder.iterdir())
     if used and not resume and not force:
-        raise UsageError(f"-o {folder} is not empty; use --resume to go on with it, --force to start over, or another folder")
+        raise UsageError(
+            f"-o {folder} is not empty; use --resume to go on with it, --force to start over, or another folder"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     if used and not resume:
         for old in (*folder.glob("checkpoint-*.pt"), *folder.glob("*.safetensors"), folder / "metrics.jsonl"):
@@ -91,14 +95,15 @@ def set_up(
     """
     recipe = planned.recipe
     caches = [CropCache.open(source.path) for source in data]
-    sampler = PairSampler(
-        caches, [source.weight for source in data], recipe.sampler, seed=recipe.train.seed, warn=warn
-    )
+    sampler = PairSampler(caches, [source.weight for source in data], recipe.sampler, seed=recipe.train.seed, warn=warn)
     loader = PairLoader(
         PairMaker(caches, sampler, recipe.crop), batch_size=recipe.train.batch, workers=recipe.train.workers
     )
     provenance: dict[str, Any] = {
-        "data": {source.path.name: {"weight": source.weight, "records": len(cache)} for source, cache in zip(data, caches, strict=True)},
+        "data": {
+            source.path.name: {"weight": source.weight, "records": len(cache)}
+            for source, cache in zip(data, caches, strict=True)
+        },
         "seed": recipe.train.seed,
     }
     run = TrainingRun(planned, loader, folder, resolve_device(device), registry, note, provenance)

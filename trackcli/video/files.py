@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +21,10 @@ ASSUMED_FPS = 25.0
 """For the rare stream that has neither times nor a frame rate (raw elementary streams)."""
 
 MAX_DECODER_THREADS = 4
-"""An error at the very end costs the frames in flight, one per thread; more threads bring little."""
+"""More threads bring little, and each one holds a frame."""
+
+EARLY_END_S, EARLY_END_PART = 1.0, 0.05
+"""How many seconds, and which part of its length, a video may lack before that is worth a warning."""
 
 CODECS_WITH_HIDDEN_PACKETS = frozenset({"vp8"})
 
@@ -40,18 +44,17 @@ def open_video(path: Path, *, start: int, end: int | None, warn: Warn) -> FrameS
     if path.stat().st_size == 0:
         raise InputDataError(f"'{path}' is empty; expected a video or an image; check that it was copied completely")
     try:
-        # An absolute path is never taken for a URL, and playlists may not reach out of this machine.
-        container = av.open(str(path.resolve()), options={"protocol_whitelist": "file"})
+        container = _open_container(path)
     except (av.error.FFmpegError, OSError, UnicodeError) as error:
         raise InputDataError(
             f"'{path}' cannot be opened as a video ({getattr(error, 'strerror', error)}); expected a video file, an "
             "image, a folder of images or a pattern such as 'frames/*.jpg'"
         ) from error
-    streams = [stream for stream in container.streams.video if not _is_cover_picture(stream)]
-    if not streams or streams[0].codec_context is None:
+    stream = _picture_stream(container)
+    if stream is None:
         container.close()
         raise InputDataError(f"'{path}' has no video stream that can be decoded; expected a video file")
-    reader = _VideoReader(path.name, container, streams[0], warn)
+    reader = _VideoReader(path, container, stream, warn)
     return FrameSource(
         path.name,
         reader.frames(start, end),
@@ -61,8 +64,30 @@ def open_video(path: Path, *, start: int, end: int | None, warn: Warn) -> FrameS
     )
 
 
-def _is_cover_picture(stream: Any) -> bool:
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+def _open_container(path: Path) -> Any:
+    # An absolute path is never taken for a URL, and playlists may not reach out of this machine.
+    return av.open(str(path.resolve()), options={"protocol_whitelist": "file"})
+
+
+def _picture_stream(container: Any) -> Any:
+    """The first video stream that is no cover picture and that can be decoded; ``None`` if there is none."""
+    for stream in container.streams.video:
+        is_cover = bool(stream.disposition & av.stream.Disposition.attached_pic)
+        if not is_cover and stream.codec_context is not None:
+            return stream
+    return None
+
+
+def _packets(container: Any, stream: Any) -> Iterator[Any]:
+    """The stream's packets, the last one empty so that the decoder hands over what it still holds."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.error.FFmpegError):  # the latter: the file breaks off here
+            return
+        if packet.size or packet.dts is None:
+            yield packet
 
 
 @dataclass(frozen=True)
@@ -76,8 +101,9 @@ class _Slot:
 class _VideoReader:
     """Numbers, times and converts what the decoder gives."""
 
-    def __init__(self, name: str, container: Any, stream: Any, warn: Warn) -> None:
-        self._name = name
+    def __init__(self, path: Path, container: Any, stream: Any, warn: Warn) -> None:
+        self._path = path
+        self._name = path.name
         self._container = container
         self._stream = stream
         self._warn = warn
@@ -104,19 +130,35 @@ class _VideoReader:
     def frames(self, start: int, end: int | None) -> Iterator[Frame]:
         """Frames from ``start`` to before ``end``."""
         clock = _Clock(self._stream.time_base, self.fps)
-        count = 0
+        count, latest_s = 0, 0.0
         for index, slot in enumerate(self._slots()):
             if end is not None and index >= end:
                 return
             count = index + 1
             time_s = clock.seconds(index, slot.timestamp)
+            latest_s = time_s
             if index >= start:
                 yield Frame(index, time_s, self._image(index, slot.picture))
-        if count + self._discarded < self._promised:
-            self._warn(f"'{self._name}' ends early: its header promises {self._promised} frames, {count} could be read")
+        self._warn_of_early_end(count, latest_s)
         if 0 < count <= start:
             raise InputDataError(
                 f"--start {start} is beyond '{self._name}', which has {count} frames; choose 0 to {count - 1}"
+            )
+
+    def _warn_of_early_end(self, count: int, latest_s: float) -> None:
+        """Compare what was read with what the header promises: frames if it counts them, else seconds."""
+        if self._promised:
+            if count + self._discarded < self._promised:
+                self._warn(
+                    f"'{self._name}' ends early: its header promises {self._promised} frames, {count} could be read"
+                )
+            return
+        promised_s = (self._container.duration or 0) / av.time_base
+        # Sound may be a little longer than the picture; that is no loss.
+        if promised_s - latest_s > max(EARLY_END_S, EARLY_END_PART * promised_s):
+            self._warn(
+                f"'{self._name}' ends early: its header promises {promised_s:.1f} s, {count} frames up to "
+                f"{latest_s:.1f} s could be read"
             )
 
     def _image(self, index: int, picture: Any) -> NDArray[np.uint8] | None:
@@ -131,33 +173,41 @@ class _VideoReader:
     def _slots(self) -> Iterator[_Slot]:
         """Pictures in the order in which they are shown, with a gap for each one that was lost."""
         ledger = TimestampLedger(hides_packets=self._stream.codec_context.name in CODECS_WITH_HIDDEN_PACKETS)
-        for packet in self._packets():
+        for packet in _packets(self._container, self._stream):
             owes = self._has_timestamps and packet.pts is not None
             if packet.is_discard:
                 self._discarded += 1
             elif owes:
-                ledger.sent(packet.pts, is_keyframe=packet.is_keyframe)
+                # A damaged key frame is not recognised as one, but where the header counts frames, the first is one.
+                ledger.sent(packet.pts, can_open=packet.is_keyframe or bool(self._promised))
             try:
                 pictures = self._stream.codec_context.decode(packet)
             except av.error.FFmpegError:
                 ledger.failed()
-                if not owes and packet.size:
+                if packet.size and not owes:
                     yield _Slot(None, None)
                 continue
             for picture in pictures:
                 yield from self._with_lost_before(picture, ledger)
+        for picture in self._decode_again(ledger.owed):
+            yield from self._with_lost_before(picture, ledger)
         yield from (_Slot(timestamp, None) for timestamp in ledger.finished())
 
-    def _packets(self) -> Iterator[Any]:
-        """The stream's packets, the last one empty so that the decoder hands over what it still holds."""
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets)
-            except (StopIteration, av.error.FFmpegError):  # the latter: the file breaks off here
-                return
-            if packet.size or packet.dts is None:
-                yield packet
+    def _decode_again(self, owed: list[int]) -> Iterator[Any]:
+        """Decode the end once more, in one thread, for the frames that are still owed.
+
+        A decoder with several threads that meets an error among its last frames keeps the good ones after it.
+        """
+        if not owed:
+            return
+        with _open_container(self._path) as container:
+            stream = container.streams[self._stream.index]
+            stream.thread_type = "NONE"
+            with suppress(av.error.FFmpegError):  # a container without an index: decode it all
+                container.seek(owed[0], stream=stream)
+            for packet in _packets(container, stream):
+                with suppress(av.error.FFmpegError):
+                    yield from (picture for picture in stream.codec_context.decode(packet) if picture.pts in owed)
 
     def _with_lost_before(self, picture: Any, ledger: TimestampLedger) -> Iterator[_Slot]:
         if not self._has_timestamps or picture.pts is None:

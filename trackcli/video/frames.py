@@ -81,11 +81,10 @@ class FrameSource:
             if frame.image is not None:
                 return frame.image.shape[1], frame.image.shape[0]
         count = len(self._read_ahead)
-        raise InputDataError(
-            f"none of the {count} frames of '{self.name}' can be read; expected at least one; check the file in a player"
-            if count
-            else f"'{self.name}' has no frames; expected a video or images; check the file in a player"
+        problem = (
+            f"none of the {count} frames of '{self.name}' can be read" if count else f"'{self.name}' has no frames"
         )
+        raise InputDataError(f"{problem}; expected a video or images; check the file in a player")
 
     def __iter__(self) -> Iterator[Frame]:
         while self._read_ahead:

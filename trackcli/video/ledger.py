@@ -19,15 +19,28 @@ class TimestampLedger:
 
     def __init__(self, *, hides_packets: bool = False) -> None:
         self._hides_packets = hides_packets
+        self._gaps_prove_nothing = hides_packets
         self._owed: list[int] = []
-        self._has_keyframe = False
+        self._opened_at: int | None = None
         self._failed = False
         self._latest: int | None = None
 
-    def sent(self, timestamp: int, *, is_keyframe: bool) -> None:
-        """Note a packet that was given to the decoder; those before the first key frame cannot be decoded."""
-        self._has_keyframe = self._has_keyframe or is_keyframe
-        if self._has_keyframe:
+    @property
+    def owed(self) -> list[int]:
+        """Timestamps that went in and did not come out, in order."""
+        return sorted(self._owed)
+
+    def sent(self, timestamp: int, *, can_open: bool) -> None:
+        """Note a packet that was given to the decoder.
+
+        Args:
+            timestamp: When its frame is shown.
+            can_open: Whether decoding may begin with it. Packets before the first such, in the file or in time, are
+                what a cut has left of frames that refer to the part cut off; no player shows them, none are owed.
+        """
+        if self._opened_at is None and can_open:
+            self._opened_at = timestamp
+        if self._opened_at is not None and timestamp >= self._opened_at:
             heapq.heappush(self._owed, timestamp)
 
     def failed(self) -> None:
@@ -47,16 +60,15 @@ class TimestampLedger:
         missing = self._pop_before(timestamp)
         if self._owed and self._owed[0] == timestamp:
             heapq.heappop(self._owed)
-        # Before the first frame, gaps are pictures that refer to a time before the file begins; no player shows them.
-        counts = self._failed or not (self._latest is None or self._hides_packets or is_interlaced)
-        lost = self._after_latest(missing) if counts else []
+        self._gaps_prove_nothing = self._hides_packets or is_interlaced
+        lost = self._lost_among(missing)
         self._latest = timestamp
         self._failed = False
         return lost
 
     def finished(self) -> list[int]:
         """Timestamps of the frames that are still owed when the decoder has nothing left, in order."""
-        lost = self._after_latest(sorted(self._owed)) if self._failed or not self._hides_packets else []
+        lost = self._lost_among(self.owed)
         self._owed.clear()
         return lost
 
@@ -66,6 +78,8 @@ class TimestampLedger:
             popped.append(heapq.heappop(self._owed))
         return popped
 
-    def _after_latest(self, timestamps: list[int]) -> list[int]:
-        """Leave out what lies before the last frame: a clock that was set back, not a loss."""
-        return [timestamp for timestamp in timestamps if self._latest is None or timestamp > self._latest]
+    def _lost_among(self, missing: list[int]) -> list[int]:
+        if self._gaps_prove_nothing and not self._failed:
+            return []
+        # What lies before the last frame comes from a clock that was set back; it is not a loss.
+        return [timestamp for timestamp in missing if self._latest is None or timestamp > self._latest]

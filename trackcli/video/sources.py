@@ -52,7 +52,8 @@ def _open(source: str, start: int, end: int | None, warn: Warn) -> FrameSource:
     if path.is_dir():
         paths = sort_images(path.iterdir())
         if not paths:
-            raise InputDataError(f"folder '{source}' holds no images (.jpg, .png, .tif, …); {EXPECTED}")
+            hint = _folder_below(path)
+            raise InputDataError(f"folder '{source}' holds no images (.jpg, .png, …){hint}; {EXPECTED}")
         return _open_images(path.name or str(path.resolve()), paths, start, end, warn)
     if path.is_file():
         return _open_file(path, start, end, warn)
@@ -61,6 +62,14 @@ def _open(source: str, start: int, end: int | None, warn: Warn) -> FrameSource:
     if glob.has_magic(source):
         return _open_pattern(source, start, end, warn)
     raise InputDataError(f"nothing is there at '{source}'; {EXPECTED}")
+
+
+def _folder_below(path: Path) -> str:
+    """A hint, if it is a folder in this one that holds the images, as in many datasets."""
+    for child in sorted(path.iterdir()):
+        if child.is_dir() and any(map(is_image_name, child.iterdir())):
+            return f", but '{child}' does"
+    return ""
 
 
 def _open_file(path: Path, start: int, end: int | None, warn: Warn) -> FrameSource:
@@ -73,7 +82,7 @@ def _open_file(path: Path, start: int, end: int | None, warn: Warn) -> FrameSour
 
 
 def _open_pattern(pattern: str, start: int, end: int | None, warn: Warn) -> FrameSource:
-    matches = [Path(match) for match in glob.glob(pattern, recursive=True)]
+    matches = [Path(match) for match in glob.glob(pattern, recursive=True)]  # noqa: PTH207 - Path.glob takes no absolute pattern
     paths = sort_images(matches)
     if paths:
         return _open_images(pattern, paths, start, end, warn)

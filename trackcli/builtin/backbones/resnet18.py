@@ -31,7 +31,8 @@ class BasicBlock(nn.Module):
         """``(B, C, H, W)`` → ``(B, C', H / stride, W / stride)``."""
         y = self.relu(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
-        return self.relu(y + self.downsample(x))
+        out: Tensor = self.relu(y + self.downsample(x))
+        return out
 
 
 class ResNet18(Backbone):
@@ -59,9 +60,7 @@ class ResNet18(Backbone):
             stride = 1 if dilation > 1 else wanted
             outputs = _CHANNELS[stage]
             layer = nn.Sequential(
-                BasicBlock(
-                    inputs, outputs, stride=stride, dilations=(max(1, dilation // 2), dilation), folded=folded
-                ),
+                BasicBlock(inputs, outputs, stride=stride, dilations=(max(1, dilation // 2), dilation), folded=folded),
                 BasicBlock(outputs, outputs, stride=1, dilations=(dilation, dilation), folded=folded),
             )
             self.add_module(f"layer{stage}", layer)

@@ -90,7 +90,8 @@ class RpnHead(Head):
 
 def _per_anchor(maps: Tensor, values: int) -> Tensor:
     """``(B, values · A, H, W)`` → ``(B, A · H · W, values)``: anchor by anchor, row by row."""
-    return maps.unflatten(1, (-1, values)).permute(0, 1, 3, 4, 2).flatten(1, 3)
+    batch, _, height, width = maps.shape
+    return maps.reshape(batch, -1, values, height, width).permute(0, 1, 3, 4, 2).flatten(1, 3)
 
 
 def _weighted_sum(tensors: list[Tensor], weights: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ class AnchorLabels:
     Attributes:
         positive: ``(B, N)`` bool, sampled positives.
         negative: ``(B, N)`` bool, sampled negatives; all others are ignored.
-        deltas: ``(B, N, 4)`` targets of the positives.
+        deltas: ``(B, N, 4)`` targets of the positives; 0 in pairs without the target.
     """
 
     positive: Tensor
@@ -112,5 +112,6 @@ class AnchorAssigner:
         return AnchorLabels(
             positive=keep_some(is_positive, self.positives, sample_ids),
             negative=keep_some(is_negative, self.total - self.positives, sample_ids),
-            deltas=encode_deltas(anchors_xyxy, boxes_xyxy.unsqueeze(1)),
+            # Zero instead of what a missing target's box would give: even a NaN there must not reach a loss.
+            deltas=encode_deltas(anchors_xyxy, boxes_xyxy.unsqueeze(1)).where(is_pair.unsqueeze(-1), 0),
         )

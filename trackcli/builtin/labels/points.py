@@ -16,7 +16,8 @@ class PointLabels:
 
     Attributes:
         positive: ``(B, N)`` bool.
-        distances: ``(B, N, 4)`` l, t, r, b to the box's sides in crop pixels; may be negative outside.
+        distances: ``(B, N, 4)`` l, t, r, b to the box's sides in crop pixels; negative outside, 0 in pairs
+            without the target.
         centerness: ``(B, N)`` in 0..1, 0 outside the box.
     """
 
@@ -91,4 +92,9 @@ class PointAssigner:
         distances = side_distances(points_xy, boxes_xyxy)
         inside = (distances > 0).all(dim=-1)
         is_pair = positive.unsqueeze(1)
-        return PointLabels(near & inside & is_pair, distances, centerness(distances) * is_pair)
+        # Zero instead of what a missing target's box would give: even a NaN there must not reach a loss.
+        return PointLabels(
+            positive=near & inside & is_pair,
+            distances=distances.where(is_pair.unsqueeze(-1), 0),
+            centerness=centerness(distances).where(is_pair, 0),
+        )

@@ -1,4 +1,4 @@
-"""Random choices that depend on the sample alone: not on the device, the batch it is in, or how many processes train."""
+"""Random choices that depend on the sample alone: not on the device, its batch, or how many processes train."""
 
 from __future__ import annotations
 

@@ -78,7 +78,10 @@ class CorrelationMatcher(Matcher):
             {name: conv_bn(levels[name].channels, config.channels, 1, relu=False) for name in self.names}
         )
         self.branches = nn.ModuleDict(
-            {name: nn.ModuleDict({task: CorrelationBranch(config.channels) for task in self.tasks}) for name in self.names}
+            {
+                name: nn.ModuleDict({task: CorrelationBranch(config.channels) for task in self.tasks})
+                for name in self.names
+            }
         )
 
     def correlate(self, search: Tensor, kernel: Tensor) -> Tensor:
@@ -136,4 +139,3 @@ class CrossCorrelation(CorrelationMatcher):
     def correlate(self, search: Tensor, kernel: Tensor) -> Tensor:
         """``(B, 1, H', W')``."""
         return cross_correlation(search, kernel) / kernel[0].numel()
-

@@ -37,9 +37,7 @@ class ScalePenalty(CandidateLink):
         last_ratio, last_side = _shape(context.previous_boxes_xyxy.unsqueeze(1))
         change = _change(ratio, last_ratio) * _change(side, last_side)
         penalty = (-self.k * (change - 1)).exp()
-        return replace(
-            candidates, ranking=candidates.ranking * penalty, penalty=candidates.penalty * penalty
-        ), state
+        return replace(candidates, ranking=candidates.ranking * penalty, penalty=candidates.penalty * penalty), state
 
 
 def _shape(boxes_xyxy: Tensor) -> tuple[Tensor, Tensor]:

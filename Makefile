@@ -1,0 +1,55 @@
+# `make demo` and `make test` set up all they need in .venv; PYTHON chooses the interpreter it is made from.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+PLUGINS  := $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/pyproject.toml))
+PROJECTS := . ./cache $(PLUGINS)
+STAMP    := $(VENV)/installed
+
+# Tests run in parallel processes; more than one thread in each would only get in the others' way.
+TEST_PROCESSES ?= auto
+
+# A parent make or -C would otherwise announce folders after the demo's last line.
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help setup demo test lint pytest wheels clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    track a synthetic clip; leaves demo-output/track.mp4 and contact_sheet.png"
+	@echo "make test    check style and types, run all tests"
+	@echo "make setup   install everything into .venv, and nothing else"
+	@echo "make wheels  build the wheels of all distributions into dist/"
+	@echo "make clean   delete what was built, but keep .venv"
+
+setup: $(STAMP)
+
+# One call for all distributions, so that they find each other and never come from an index.
+$(STAMP): constraints.txt $(addsuffix /pyproject.toml,$(PROJECTS))
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: %s is Python %d.%d; trackcli needs 3.11 or newer; name one: make PYTHON=python3.11" % (sys.executable, *sys.version_info[:2]))'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]" $(foreach project,./cache $(PLUGINS),-e $(project))
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/trackcli demo -o demo-output
+
+test: lint pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/mypy benchmarks examples
+
+pytest: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
+
+wheels: $(STAMP)
+	@for project in $(PROJECTS); do rm -rf $$project/build; $(BIN)/python -m build --wheel --no-isolation --outdir dist $$project || exit 1; rm -rf $$project/build; done
+
+clean:
+	rm -rf build cache/build plugins/*/build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,39 @@
+"""The example on the format's page reads a cache with h5py alone."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from trackcli_cache.build import build_cache
+from trackcli_cache.catalogue import open_dataset
+from trackcli_cache.columns import Columns
+from trackcli_cache.reader import CropCache
+
+PAGE = Path(__file__).parents[2] / "docs" / "cache-format.md"
+
+pytestmark = pytest.mark.skipif(not PAGE.is_file(), reason="the documentation is not beside this package")
+
+
+def test_the_example_on_the_page_runs_and_agrees_with_the_reader(stills_root, tmp_path):
+    build_cache(open_dataset("folder", stills_root), tmp_path / "my-cache")
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert "trackcli" not in example
+    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=True)
+    with CropCache.open(tmp_path / "my-cache") as cache:
+        expected = [
+            f"{cache.record(index).path} {cache.categories[cache.record(index).category_id]}"
+            f" {cache.record(index).source_box_xyxy.round(2).tolist()} (432, 432, 3)"
+            f" {len(cache.record(index).other_boxes_xyxy)} others"
+            for index in range(len(cache))
+        ]
+    assert done.stdout.splitlines() == expected
+
+
+def test_the_page_describes_every_column():
+    page = PAGE.read_text(encoding="utf-8")
+    assert [column.name for column in fields(Columns) if f"`{column.name}`" not in page] == []

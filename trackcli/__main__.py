@@ -1,0 +1,5 @@
+"""``python -m trackcli``, which ``torchrun -m trackcli`` needs too."""
+
+from trackcli.cli.main import main
+
+main()
