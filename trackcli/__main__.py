@@ -2,4 +2,5 @@
 
 from trackcli.cli.main import main
 
-main()
+if __name__ == "__main__":
+    main()

@@ -110,7 +110,7 @@ def one_hot_cells(channels: int, cells: int, seed: int) -> Tensor:
 
 
 @pytest.mark.parametrize("template_size", [127, 128])
-@pytest.mark.parametrize(("stride", "offset"), [(8, 0.5), (8, 7.5), (16, 0.5)])
+@pytest.mark.parametrize("shape", [LevelShape(64, 8, 0.5), LevelShape(64, 8, 7.5), LevelShape(64, 16, 0.5)])
 @pytest.mark.parametrize("template_cells", [4, 5, 7, 8])
 @pytest.mark.parametrize(
     ("matcher_class", "config_class"), [(DepthwiseCorrelation, DepthwiseConfig), (CrossCorrelation, CrossConfig)]
@@ -119,13 +119,12 @@ def test_the_response_peaks_at_the_targets_centre(
     matcher_class: type[CorrelationMatcher],
     config_class: type[DepthwiseConfig],
     template_size: int,
-    stride: int,
-    offset: float,
+    shape: LevelShape,
     template_cells: int,
 ) -> None:
-    levels = {"only": LevelShape(64, stride, offset)}
+    stride, offset = shape.stride, shape.offset
     crop = CropConfig(template_size=template_size, search_size=2 * template_size)
-    matcher = matcher_class(config_class(channels=64, template_cells=template_cells), levels, crop).eval()
+    matcher = matcher_class(config_class(channels=64, template_cells=template_cells), {"only": shape}, crop).eval()
     pass_features_through(matcher)
     cells = template_size // stride
     template, search = one_hot_cells(64, cells, seed=1), one_hot_cells(64, 2 * cells, seed=2)

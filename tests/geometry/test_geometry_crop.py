@@ -23,7 +23,7 @@ def noise(height: int, width: int, seed: int = 0) -> Tensor:
 
 
 def slow_pixel(frame: NDArray[np.float64], x: float, y: float, fill: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The frame's colour at a continuous position: bilinear between pixel centres, the border's colour up to the edge."""
+    """The colour at a continuous position: bilinear between pixel centres, the border's colour up to the edge."""
     height, width = frame.shape[:2]
     if not (0 <= x < width and 0 <= y < height):
         return fill

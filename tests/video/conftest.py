@@ -16,7 +16,7 @@ WriteVideo = Callable[..., Path]
 
 
 def numbered_image(number: int, size_wh: tuple[int, int] = (96, 64)) -> NDArray[np.uint8]:
-    """A picture that tells its number: every pixel is 5 x number + 20 (up to 40), the top-left quarter is red instead."""
+    """A picture that tells its number: all is 5 x number + 20 (up to 40), the top-left quarter red."""
     image = np.full((size_wh[1], size_wh[0], 3), 5 * (number % 40) + 20, np.uint8)
     image[: size_wh[1] // 2, : size_wh[0] // 2] = (255, 0, 0)
     return image

@@ -99,7 +99,7 @@ def test_start_and_end_are_numbers_of_the_source_and_end_is_exclusive(write_vide
 
 
 def test_start_beyond_the_last_frame_says_how_many_there_are(write_video):
-    with pytest.raises(InputDataError, match="--start 12 is beyond 'clip.mp4', which has 12 frames; choose 0 to 11"):
+    with pytest.raises(InputDataError, match=r"--start 12 is beyond 'clip.mp4', which has 12 frames; choose 0 to 11"):
         read(write_video(), start=12)
 
 

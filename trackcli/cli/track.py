@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
     from trackcli.tracking.run import TrackedFrame
     from trackcli.tracking.tracker import Tracker
+    from trackcli.video.sinks import VideoSink
     from trackcli.video.sources import FrameSource
+
+    FrameWriter = Callable[[TrackedFrame], None]
 
 
 def track(
@@ -90,7 +93,7 @@ def track(
             _silence_stdout()
             return
         except (KeyboardInterrupt, Terminated):
-            console.note(f"stopped after {run.frames} frames; so far: {outputs.describe()}")
+            console.note(f"stopped early; what was tracked so far: {outputs.describe()}")
             raise
     console.note(f"tracked {run.frames} frames at {run.fps:.1f} fps: {outputs.describe()}")
 
@@ -212,11 +215,11 @@ def _follow(run: _Run, source: FrameSource, outputs: _Outputs, console: Console,
             progress.update(task, advance=1, rate=f"{run.fps:.1f} fps")
 
 
-def _open_writers(run: _Run, source: FrameSource, outputs: _Outputs, stack: ExitStack) -> list[Any]:
+def _open_writers(run: _Run, source: FrameSource, outputs: _Outputs, stack: ExitStack) -> list[FrameWriter]:
     """Functions that take a tracked frame, one per output; ``stack`` closes what is behind them."""
     from trackcli.video.results import open_results, results_to
 
-    writers: list[Any] = []
+    writers: list[FrameWriter] = []
     if outputs.results is not None:
         writers.append(stack.enter_context(open_results(outputs.results, run.names)).write)
     elif outputs.csv_on_stdout:
@@ -234,7 +237,7 @@ def _open_writers(run: _Run, source: FrameSource, outputs: _Outputs, stack: Exit
 class _VideoWriter:
     """Draws a tracked frame and appends it to a video; an unreadable frame shows the last picture."""
 
-    def __init__(self, sink: Any, run: _Run, size_wh: tuple[int, int]) -> None:
+    def __init__(self, sink: VideoSink, run: _Run, size_wh: tuple[int, int]) -> None:
         import numpy as np
 
         self._sink = sink

@@ -16,6 +16,7 @@ from trackcli.composition.defaults import complete
 from trackcli.composition.files import TrackerFile, load_tracker, save_tracker
 from trackcli.composition.model import TrackerModel
 from trackcli.composition.plan import Plan, plan
+from trackcli.engines.eager import optimised
 from trackcli.errors import InputDataError, ShapeError, UnknownNameError, UsageError
 from trackcli.host.registry import Registry, installed
 from trackcli.host.specs import PresetSpec, TrackerSpec
@@ -74,9 +75,9 @@ class Tracker:
         self.plan = planned
         self.described = described
         self.device = resolve_device(device)
-        self.model = model.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.model = model.to(self.device).eval()
         self.timer = StageTimer()
-        self._session = Session(self.model, self.timer)
+        self._session = Session(optimised(self.model), self.timer)
         self._targets = 0
 
     def start(self, frame: Image, boxes_xywh: ArrayLike) -> None:

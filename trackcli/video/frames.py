@@ -81,9 +81,7 @@ class FrameSource:
             if frame.image is not None:
                 return frame.image.shape[1], frame.image.shape[0]
         count = len(self._read_ahead)
-        problem = (
-            f"none of the {count} frames of '{self.name}' can be read" if count else f"'{self.name}' has no frames"
-        )
+        problem = f"no frame of '{self.name}' can be read ({count} tried)" if count else f"'{self.name}' has no frames"
         raise InputDataError(f"{problem}; expected a video or images; check the file in a player")
 
     def __iter__(self) -> Iterator[Frame]:

@@ -56,11 +56,15 @@ class VideoSink:
         encoder = _h264_encoder()
         try:
             self._open = av.open(str(self._part.absolute()), "w", options=_container_options(path))
+            self._stream = self._add_stream(encoder)
+            # PyAV would create the file with the first frame; a folder that is missing should be noticed before.
+            self._open.start_encoding()
         except (av.error.FFmpegError, OSError) as error:
+            self._part.unlink(missing_ok=True)
             raise UsageError(
-                f"video '{path}' cannot be written: {getattr(error, 'strerror', error)}; choose a folder that exists"
+                f"video '{path}' of {self._size_wh[0]}x{self._size_wh[1]} pixels cannot be written: "
+                f"{getattr(error, 'strerror', error)}; choose a folder that exists and is writable"
             ) from error
-        self._stream = self._add_stream(encoder)
 
     def _add_stream(self, encoder: str) -> Any:
         rate = Fraction(self._fps).limit_denominator(1001)

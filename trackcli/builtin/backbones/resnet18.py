@@ -14,6 +14,8 @@ _CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512}
 class BasicBlock(nn.Module):
     """Two 3×3 convolutions and a shortcut (He et al. 2016, figure 5 left)."""
 
+    folds = (("conv1", "bn1"), ("conv2", "bn2"))
+
     def __init__(self, inputs: int, outputs: int, *, stride: int, dilations: tuple[int, int], folded: bool) -> None:
         super().__init__()
         first, second = dilations
@@ -43,6 +45,8 @@ class ResNet18(Backbone):
 
     Source: He et al. 2016; dilation as in Li et al. 2019 (SiamRPN++), section 3.2.
     """
+
+    folds = (("conv1", "bn1"),)
 
     def __init__(self, config: ResNet18Config) -> None:
         super().__init__()

@@ -1,0 +1,1 @@
+"""Ways to run a composed network faster than it was trained."""
