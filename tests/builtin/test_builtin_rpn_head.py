@@ -23,7 +23,7 @@ CONFIG = RpnConfig(ratios=(0.5, 1.0, 2.0), scale=4, hidden=16)
 
 def build(*names: str) -> RpnHead:
     torch.manual_seed(0)
-    return RpnHead(CONFIG, {name: MatchShape(6, 10, 8) for name in names}).eval()
+    return RpnHead(CONFIG, {name: MatchShape(6, 10, 8) for name in names}, levels={}).eval()
 
 
 def matched(*names: str) -> Matched:

@@ -32,7 +32,7 @@ def output(logits: list[list[float]], deltas: list[list[float]]) -> AnchorOutput
 def test_terms_of_a_tiny_case_are_the_hand_computed_ones(make_batch: BatchMaker) -> None:
     logits = [[0.0, math.log(3)], [math.log(4), 0.0], [100.0, -100.0]]
     deltas = [[0.5, 0.0, 2.0, -1.0], [9.0, 9.0, 9.0, 9.0], [9.0, 9.0, 9.0, 9.0]]
-    classification, box = RpnLoss(RpnLossConfig()).terms(output(logits, deltas), make_batch(BOX))
+    classification, box = RpnLoss(RpnLossConfig(), {}).terms(output(logits, deltas), make_batch(BOX))
     # Positive: p = 3/4. Negative: p(background) = 4/5. Half and half.
     assert classification.item() == pytest.approx((-math.log(3 / 4) - math.log(4 / 5)) / 2, abs=1e-6)
     # Targets are 0. Smooth L1: 0.5 · 0.5² + 0 + (2 - 0.5) + (1 - 0.5).
@@ -42,7 +42,7 @@ def test_terms_of_a_tiny_case_are_the_hand_computed_ones(make_batch: BatchMaker)
 def test_the_box_term_carries_lambda(make_batch: BatchMaker) -> None:
     branch = Branch(torch.zeros(1, 3, 8, 8), {})
     predictions = Predictions(output([[0.0, 0.0]] * 3, [[1.0, 0.0, 0.0, 0.0]] * 3))
-    terms = RpnLoss(RpnLossConfig(box_weight=3))(
+    terms = RpnLoss(RpnLossConfig(box_weight=3), {})(
         Outputs(branch, branch, Matched({}, {}, {}), predictions), make_batch(BOX)
     )
     assert set(terms) == {"classification", "box"}
@@ -55,7 +55,7 @@ def test_without_positives_the_box_term_is_exactly_zero(make_batch: BatchMaker, 
     deltas = torch.full((1, 3, 4), 5.0, requires_grad=True)
     predicted = AnchorOutput(torch.zeros(1, 3, 2), deltas, ANCHORS, Grid(1, 3, 8, 0.5))
     batch = make_batch(box, positive=torch.tensor([False]))
-    classification, term = RpnLoss(RpnLossConfig()).terms(predicted, batch)
+    classification, term = RpnLoss(RpnLossConfig(), {}).terms(predicted, batch)
     assert term.item() == 0.0
     assert classification.item() == pytest.approx(math.log(2) / 2)  # negatives only
     term.backward()
@@ -73,7 +73,7 @@ def test_random_predictions_cost_something(make_batch: BatchMaker) -> None:
         anchors,
         Grid(5, 10, 8, 0.5),
     )
-    classification, box = RpnLoss(RpnLossConfig()).terms(predicted, batch)
+    classification, box = RpnLoss(RpnLossConfig(), {}).terms(predicted, batch)
     assert classification > 0 and box > 0
 
 
@@ -83,7 +83,7 @@ def test_terms_do_not_depend_on_the_order_of_the_batch(make_batch: BatchMaker) -
     anchors = torch.cat((corners, corners + 20), dim=1)
     logits, deltas = torch.randn(3, 600, 2, generator=generator), torch.randn(3, 600, 4, generator=generator)
     ids, order = torch.tensor([5, 900, 33]), torch.tensor([2, 0, 1])
-    loss = RpnLoss(RpnLossConfig())
+    loss = RpnLoss(RpnLossConfig(), {})
     grid = Grid(20, 30, 8, 0.5)
     straight = loss.terms(AnchorOutput(logits, deltas, anchors, grid), make_batch(anchors[:3], sample_ids=ids))
     shuffled = loss.terms(
@@ -111,7 +111,7 @@ def test_the_whole_network_learns_from_weighted_terms(make_batch: BatchMaker) ->
     outputs = tracker.model.train()(batch, with_candidates=losses.needs_candidates)
     assert not losses.needs_candidates and outputs.candidates is None
     terms = losses(outputs, batch)
-    plain = RpnLoss(RpnLossConfig())(outputs, batch)
+    plain = RpnLoss(RpnLossConfig(), {})(outputs, batch)
     assert set(terms) == {"rpn.classification", "rpn.box"}
     for name, value in plain.items():
         assert value > 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -34,7 +36,7 @@ def model() -> TrackerModel:
 @pytest.fixture(scope="module")
 def state(model: TrackerModel) -> TargetState:
     crop_map = CropMap(square_windows((BOXES[:, :2] + BOXES[:, 2:]) / 2, torch.full((2,), 60.0)), 64)
-    return start_targets(model, crop_windows([frame(0)], [0, 0], crop_map.windows_xyxy, 64), crop_map, BOXES, SIZES_WH)
+    return start_targets(model, partial(crop_windows, [frame(0)], [0, 0]), crop_map, BOXES, SIZES_WH)
 
 
 class OneStep(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveFloat
@@ -64,6 +65,10 @@ class CorrelationConfig(MatcherConfig):
         width = self.response_channels()
         return {name: MatchShape(width, width, levels[name].stride, shared=self.shared) for name in chosen}
 
+    def adjusted(self, levels: Mapping[str, LevelShape]) -> dict[str, LevelShape]:
+        """The levels after the 1×1 adjust convolution."""
+        return {name: replace(levels[name], channels=self.channels) for name in self.matches(levels)}
+
     def response_channels(self) -> int:
         """Channels of a response."""
         return self.channels
@@ -101,7 +106,7 @@ class RpnConfig(HeadConfig):
         """Two scores and four deltas per anchor."""
         return HeadWidths(2 * len(self.ratios), 4 * len(self.ratios))
 
-    def check(self, matches: Mapping[str, MatchShape]) -> None:
+    def check(self, matches: Mapping[str, MatchShape], levels: Mapping[str, LevelShape]) -> None:
         """All responses lie on one grid, since their outputs are added."""
         strides = {shape.stride for shape in matches.values()}
         if len(strides) != 1:

@@ -17,7 +17,7 @@ def build_model(plan: Plan) -> TrackerModel:
     model = TrackerModel(
         backbone=_make(plan.backbone),
         matcher=_make(plan.matcher, plan.levels, plan.recipe.crop),
-        head=_make(plan.head, plan.matches),
+        head=_make(plan.head, plan.matches, plan.levels),
         candidate_links=[(link.spec.name, _make(link)) for link in plan.candidate_links],
         select=_make(plan.select),
         track_links=[(link.spec.name, _make(link)) for link in plan.track_links],
@@ -54,7 +54,7 @@ def build_losses(plan: Plan) -> WeightedLosses:
     losses = []
     for planned in plan.losses:
         assert isinstance(planned.config, LossConfig)
-        losses.append((planned.spec.name, _make(planned), planned.config.weight))
+        losses.append((planned.spec.name, _make(planned, plan.adjusted), planned.config.weight))
     return WeightedLosses(losses)
 
 

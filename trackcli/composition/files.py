@@ -24,6 +24,7 @@ from trackcli.composition.plan import Plan, Planned, plan
 from trackcli.config.recipe import Part, Recipe
 from trackcli.errors import InputDataError
 from trackcli.host.registry import Registry
+from trackcli.host.specs import LossSpec
 
 HEADER_KEY = "trackcli"
 FORMAT_VERSION = 1
@@ -109,7 +110,7 @@ def load_tracker(path: Path, registry: Registry) -> tuple[TrackerModel, Plan, Tr
         UnknownNameError: if a component is not installed.
     """
     described = read_header(path)
-    planned = plan(described.recipe, registry)
+    planned = plan(_trackable(described.recipe, registry), registry)
     with torch.device("meta"):
         expected = {name: tuple(tensor.shape) for name, tensor in build_model(planned).state_dict().items()}
     with safe_open(path, framework="pt") as file:
@@ -149,6 +150,12 @@ def component_versions(planned: Plan, registry: Registry) -> dict[str, str]:
         provided = next(entry for entry in registry.provided if entry.spec is part.spec)
         versions[f"{part.spec.kind}:{part.spec.name}"] = f"{provided.distribution} {provided.version}"
     return versions
+
+
+def _trackable(recipe: Recipe, registry: Registry) -> Recipe:
+    """The recipe without losses that are not installed: tracking needs none."""
+    known = registry.names(LossSpec)
+    return recipe.model_copy(update={"loss": tuple(part for part in recipe.loss if part.name in known)})
 
 
 def _full_part(part: Part, planned: Planned) -> Part:

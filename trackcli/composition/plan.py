@@ -58,6 +58,7 @@ class Plan:
         recipe: What was asked for.
         levels: What the backbone gives.
         matches: What the matcher gives.
+        adjusted: The matcher's adjusted features.
         candidate_links: In order.
         track_links: In order.
     """
@@ -72,6 +73,7 @@ class Plan:
     track_links: tuple[Planned, ...]
     levels: Mapping[str, LevelShape]
     matches: Mapping[str, MatchShape]
+    adjusted: Mapping[str, LevelShape]
     normalisation: Normalisation
 
 
@@ -94,9 +96,13 @@ def plan(recipe: Recipe, registry: Registry) -> Plan:
     head_config = _as(head.config, HeadConfig)
     matcher_config = _as(matcher.config, MatcherConfig).resolve(head_config.widths())
     matches = matcher_config.matches(levels)
-    head_config.check(matches)
+    adjusted = matcher_config.adjusted(levels)
+    head_config.check(matches, levels)
     for loss in losses:
         _check_loss(loss, head, head_config, registry)
+        _as(loss.config, LossConfig).check(adjusted)
+    for link in links:
+        _as(link.config, PostprocessorConfig).check(levels, recipe.crop.search_sizes)
     return Plan(
         recipe=recipe,
         backbone=backbone,
@@ -108,6 +114,7 @@ def plan(recipe: Recipe, registry: Registry) -> Plan:
         track_links=_at_stage(links, "track"),
         levels=levels,
         matches=matches,
+        adjusted=adjusted,
         normalisation=recipe.normalisation or _as(backbone.config, BackboneConfig).normalisation(),
     )
 

@@ -55,6 +55,10 @@ class MatcherConfig(ComponentConfig):
         """
         raise TypeError(f"{type(self).__name__} must define matches()")
 
+    def adjusted(self, levels: Mapping[str, LevelShape]) -> dict[str, LevelShape]:
+        """The adjusted features that come with the responses, for losses that learn on them; none by default."""
+        return {}
+
 
 class HeadConfig(ComponentConfig):
     """A head declares the kind of predictions it makes and checks the responses it is given."""
@@ -65,8 +69,8 @@ class HeadConfig(ComponentConfig):
         """Output channels per cell."""
         raise TypeError(f"{type(self).__name__} must define widths()")
 
-    def check(self, matches: Mapping[str, MatchShape]) -> None:
-        """Accept or refuse the matcher's responses.
+    def check(self, matches: Mapping[str, MatchShape], levels: Mapping[str, LevelShape]) -> None:
+        """Accept or refuse the matcher's responses and, for heads that pool them, the backbone's levels.
 
         Raises:
             FitError: saying what the head needs.
@@ -79,6 +83,20 @@ class LossConfig(ComponentConfig):
     takes: ClassVar[tuple[str, ...]] = ()
     weight: float = Field(default=1.0, ge=0, description="Factor on all terms of this loss")
 
+    def check(self, adjusted: Mapping[str, LevelShape]) -> None:
+        """Accept or refuse the matcher's adjusted features.
+
+        Raises:
+            FitError: saying what the loss needs.
+        """
+
 
 class PostprocessorConfig(ComponentConfig):
     """A candidate link, selection or track link."""
+
+    def check(self, levels: Mapping[str, LevelShape], search_sizes: tuple[int, ...]) -> None:
+        """Accept or refuse the backbone's levels and the search sizes.
+
+        Raises:
+            FitError: saying what the link needs.
+        """

@@ -27,7 +27,7 @@ class CropConfig(ComponentConfig):
     """Template and search crops: both show the world at one scale.
 
     The square that holds a target w × h with its context, ``sqrt((w + p)(h + p))`` with ``p = context · (w + h)``,
-    becomes ``template_size`` pixels; the search region shows ``search_size / template_size`` times that side.
+    becomes ``context_size`` pixels in both crops; unless it is given, that is the template's size.
     """
 
     template_size: int = Field(default=127, ge=16, le=1024, description="Side of the template crop in pixels")
@@ -36,6 +36,15 @@ class CropConfig(ComponentConfig):
         default=(), description="Further sizes at the same scale, which track links may ask for (a wider search)"
     )
     context: float = Field(default=0.5, ge=0, le=4, description="Context around the target (SiamFC: 0.5)")
+
+    context_size: float | None = Field(
+        default=None, gt=0, description="Pixels of the target's context square in the crops; default: template_size"
+    )
+
+    @property
+    def pixels_of_context(self) -> float:
+        """The side of the context square in crop pixels: the scale of both crops."""
+        return float(self.context_size or self.template_size)
 
     @property
     def search_sizes(self) -> tuple[int, ...]:

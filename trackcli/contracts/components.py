@@ -44,7 +44,7 @@ class Matcher(nn.Module, ABC):
 
 
 class Head(nn.Module, ABC):
-    """Responses → predictions → candidates. Built as ``factory(config, matches)`` from the responses' shapes."""
+    """Responses → predictions → candidates. Built as ``factory(config, matches, levels)`` from the shapes of responses and backbone levels."""
 
     def embed(self, template: Branch) -> HeadKernel | None:
         """What a second stage keeps of the template; None when there is none."""
@@ -60,7 +60,10 @@ class Head(nn.Module, ABC):
 
 
 class Loss(nn.Module, ABC):
-    """Outputs and truth → named terms. Built as ``factory(config)``; may own parameters."""
+    """Outputs and truth → named terms. Built as ``factory(config, adjusted)``; may own parameters.
+
+    ``adjusted`` are the shapes of the matcher's adjusted features, for losses that learn on them.
+    """
 
     needs_candidates: bool = False
     """Whether ``outputs.candidates`` must be decoded."""
@@ -92,8 +95,15 @@ class Link(nn.Module):
         """
         return None
 
-    def update(self, state: State, context: Context, rows: Tensor) -> State:
-        """Between frames, outside the captured step: learn from the last frame for the targets in the ``(B,)`` mask."""
+    def update(self, state: State, selection: Selection, context: Context, rows: Tensor) -> State:
+        """Between frames, outside the captured step: learn from the last frame for some targets.
+
+        Args:
+            state: The link's state.
+            selection: Where the targets were found, image pixels; ``context.geometry.crop_map`` takes them to the crop.
+            context: The last step's.
+            rows: ``(B,)`` bool: the targets to update; the others keep their state.
+        """
         return state
 
 

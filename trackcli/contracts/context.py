@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -35,11 +36,16 @@ class StartContext:
         template: Template branch: crops, features and the target's box in template pixels.
         boxes_xyxy: ``(B, 4)`` the given boxes in image pixels.
         frame_sizes_wh: ``(B, 2)`` float.
+        crop: Cuts further crops from the start frames: ``(B, 4)`` windows in image pixels and a side → ``(B, 3, S, S)``
+            in 0..255. Starting happens outside the captured step, so a link may augment as it likes.
+        branch: Normalises crops and runs the backbone on them.
     """
 
     template: Branch
     boxes_xyxy: Tensor
     frame_sizes_wh: Tensor
+    crop: Callable[[Tensor, int], Tensor]
+    branch: Callable[[Tensor], Branch]
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,10 @@ class AnchorOutput:
 
 @dataclass(frozen=True)
 class PointOutput:
-    """Per-point predictions, kind ``points``. N = height · width, row by row.
+    """Per-point predictions, N = height · width, row by row.
+
+    Heads with background and target scores (K = 2, perhaps with centre-ness) are of kind ``points``, heads with one
+    centre map (K = 1) of kind ``centers``: a loss fits one or the other.
 
     Attributes:
         logits: ``(B, N, K)``: K = 1 for a centre map, K = 2 for background and target.
@@ -73,6 +76,8 @@ class Candidates:
         penalty: ``(B, N)`` in 0..1, 1 where nothing was penalised; scales the size's learning rate.
         points_xy: ``(B, N, 2)`` where a response map is sampled to be mixed in (cells, or box centres), crop pixels.
         valid: ``(B, N)`` bool.
+        flags: ``(B,)`` tensors that candidate links want read out with the boxes (target lost, distractor, …), by name;
+            they become the selection's flags.
     """
 
     boxes_xyxy: Tensor
@@ -81,6 +86,7 @@ class Candidates:
     penalty: Tensor
     points_xy: Tensor
     valid: Tensor
+    flags: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

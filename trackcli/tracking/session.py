@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -117,16 +118,18 @@ class Session:
         with self.timer.stage("read out"):
             part = _read_out(selection, following.frame_index)
         with self.timer.stage("update links"):
-            following = self._update_links(following, context, part)
+            following = self._update_links(following, selection, context, part)
         return following, part
 
-    def _update_links(self, state: TargetState, context: Context, part: _GroupReadout) -> TargetState:
+    def _update_links(
+        self, state: TargetState, selection: Selection, context: Context, part: _GroupReadout
+    ) -> TargetState:
         """Let links learn from the last frame, outside the captured step, where their flags ask for it."""
         for name, link in (*self.model.candidate_links.items(), *self.model.track_links.items()):
             assert isinstance(link, Link)
             rows = link.rows_to_update(part.frame_index, part.flags)
             if rows is not None and bool(rows.any()):
-                state.links[name] = link.update(state.links[name], context, rows.to(self.device))
+                state.links[name] = link.update(state.links[name], selection, context, rows.to(self.device))
         return state
 
     def _fresh(
@@ -137,15 +140,15 @@ class Session:
         boxes = torch.from_numpy(np.asarray(boxes_xyxy, dtype=np.float32)).to(self.device)
         with self.timer.stage("start"):
             crop_map = self._windows(boxes, self.model.crop.template_size)
-            crops = crop_windows(pictures, frame_of_target, crop_map.windows_xyxy, crop_map.size)
+            crop = partial(crop_windows, pictures, frame_of_target)
             sizes_wh = self._frame_sizes([pictures[i] for i in frame_of_target])
-            return start_targets(self.model, crops, crop_map, boxes, sizes_wh)
+            return start_targets(self.model, crop, crop_map, boxes, sizes_wh)
 
     def _windows(self, boxes_xyxy: Tensor, size: int) -> CropMap:
         """Square windows around boxes, all at the template's scale."""
         centers, sizes_wh = centers_and_sizes(boxes_xyxy)
         crop = self.model.crop
-        sides = context_sides(sizes_wh, crop.context) * (size / crop.template_size)
+        sides = context_sides(sizes_wh, crop.context) * (size / crop.pixels_of_context)
         return CropMap(square_windows(centers, sides), size)
 
     def _upload(self, frame: Image) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -62,20 +63,24 @@ class TargetState:
 
 
 def start_targets(
-    model: TrackerModel, crops: Tensor, crop_map: CropMap, boxes_xyxy: Tensor, frame_sizes_wh: Tensor
+    model: TrackerModel,
+    crop: Callable[[Tensor, int], Tensor],
+    crop_map: CropMap,
+    boxes_xyxy: Tensor,
+    frame_sizes_wh: Tensor,
 ) -> TargetState:
     """Embed the templates and start every link.
 
     Args:
         model: The composed network.
-        crops: ``(B, 3, T, T)`` template crops, 0..255.
-        crop_map: Template pixels ↔ image pixels.
+        crop: Cuts ``(B, 4)`` windows out of the start frames, as :class:`StartContext` says.
+        crop_map: The templates' windows: template pixels ↔ image pixels.
         boxes_xyxy: ``(B, 4)`` the targets in image pixels.
         frame_sizes_wh: ``(B, 2)``.
     """
-    template = model.branch(crops, crop_map.to_crop(boxes_xyxy))
+    template = model.branch(crop(crop_map.windows_xyxy, crop_map.size), crop_map.to_crop(boxes_xyxy))
     embedding = model.embed(template)
-    context = StartContext(template, boxes_xyxy, frame_sizes_wh)
+    context = StartContext(template, boxes_xyxy, frame_sizes_wh, crop, model.branch)
     zeros = torch.zeros(len(boxes_xyxy), dtype=torch.int64, device=boxes_xyxy.device)
     links = {**dict(model.candidate_links.items()), **dict(model.track_links.items())}
     return TargetState(
@@ -116,6 +121,7 @@ def track_step(
     for name, link in model.candidate_links.items():
         candidates, links[name] = link.step(candidates, links[name], context)  # type: ignore[operator]  # ModuleDict
     selection: Selection = model.select(candidates, context)
+    selection = replace(selection, flags={**candidates.flags, **selection.flags})
     for name, link in model.track_links.items():
         selection, links[name] = link.step(selection, links[name], context)  # type: ignore[operator]  # ModuleDict
     following = replace(

@@ -114,7 +114,9 @@ class PairMaker:
         searched, wanted = self.caches[plan.search.cache].categories, self.caches[plan.template.cache].categories
         name = wanted[template.category_id] if template.category_id >= 0 else None
         ids = (search.category_id, *search.other_category_ids)
-        return np.array([name is not None and index >= 0 and searched[index] == name for index in ids])
+        alike = [name is not None and index >= 0 and searched[index] == name for index in ids]
+        alike[0] = alike[0] or plan.positive
+        return np.array(alike)
 
     def _pasted_search(
         self, plan: PairPlan, rng: np.random.Generator
@@ -179,8 +181,7 @@ class PairMaker:
         return record, Sprite(cache.search_crop(key.record), record.target_polygons)
 
     def _alike(self, a: RecordKey, b: RecordKey) -> bool:
-        names = [self.caches[key.cache].categories[self.caches[key.cache].category_ids[key.record]] for key in (a, b)]
-        return bool(names[0] == names[1])
+        return self.sampler.category(a) == self.sampler.category(b) != ""
 
     def _view(self, key: RecordKey, rng: np.random.Generator, config: AugmentConfig, size: int) -> tuple[View, Record]:
         cache = self.caches[key.cache]
@@ -192,7 +193,7 @@ class PairMaker:
     def _zoom(self, record: Record) -> float:
         """View pixels per cached-crop pixel: both show the target with its context at a fixed size."""
         width, height = record.box_xyxy[2:] - record.box_xyxy[:2]
-        return self.crop.template_size / context_side(width, height, self.crop.context)
+        return self.crop.pixels_of_context / context_side(width, height, self.crop.context)
 
 
 def context_side(width: float, height: float, context: float) -> float:

@@ -165,7 +165,7 @@ class TrainingRun:
         if bool(torch.isfinite(loss)):
             loss.backward()  # type: ignore[no-untyped-call]  # torch annotates it only in part
             if self.config.clip:
-                nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+                nn.utils.clip_grad_norm_([*self.model.parameters(), *self.losses.parameters()], self.config.clip)
             self.optimizer.step()
             if self.averaged is not None:
                 _average_into(self.averaged, self.model, self.config.ema, self.step)

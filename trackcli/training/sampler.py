@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -95,7 +95,8 @@ class PairSampler:
         self._video_odds = _cumulative(np.array(video_weights))
         self._still_odds = _cumulative(np.concatenate(still_weights))
         self._sprites = self._with_outline(caches)
-        self._by_category = self._index_categories()
+        self._sprites_by_category = self._index_categories(self._sprites)
+        self._stills_by_category = self._index_categories([RecordKey(int(c), int(r)) for c, r in self._stills])
         self._shares = self._available_shares(warn)
 
     def draw(self, sample_id: int) -> tuple[PairPlan, np.random.Generator]:
@@ -132,7 +133,7 @@ class PairSampler:
 
     def _look_alike(self, target: RecordKey, rng: np.random.Generator) -> RecordKey:
         """Half of the time an object of the target's category, else any."""
-        same = self._by_category.get(self._category(target), [])
+        same = self._sprites_by_category.get(self.category(target), [])
         pool = same if len(same) > 1 and rng.random() < 0.5 else self._sprites
         for _ in range(4):
             other = pool[int(rng.integers(len(pool)))]
@@ -143,12 +144,12 @@ class PairSampler:
     def _make_negative(self, plan: PairPlan, rng: np.random.Generator) -> PairPlan:
         """Another object's surroundings; of the same category half of the time, where there is one."""
         other = self._still(rng) if len(self._stills) else self._from_video(rng).search
-        same = self._by_category.get(self._category(plan.template), [])
+        same = self._stills_by_category.get(self.category(plan.template), [])
         if len(same) > 1 and rng.random() < 0.5:
             other = same[int(rng.integers(len(same)))]
         if other == plan.template:
             return plan
-        alike = self._category(other) == self._category(plan.template) != ""
+        alike = self.category(other) == self.category(plan.template) != ""
         kind = PairKind.SAME_CATEGORY if alike else PairKind.DIFFERENT_CATEGORY
         return PairPlan(plan.template, other, kind, positive=False)
 
@@ -158,17 +159,18 @@ class PairSampler:
         cache, record = self._stills[_pick(self._still_odds, rng)]
         return RecordKey(int(cache), int(record))
 
-    def _category(self, key: RecordKey) -> str:
+    def category(self, key: RecordKey) -> str:
+        """Name of a record's category, empty where there is none."""
         return str(self._categories[key.cache][key.record])
 
     def _with_outline(self, caches: Sequence[CropCache]) -> list[RecordKey]:
         outlined = [cache.has_polygon for cache in caches]
         return [RecordKey(int(c), int(r)) for c, r in self._stills if outlined[int(c)][r]]
 
-    def _index_categories(self) -> dict[str, list[RecordKey]]:
+    def _index_categories(self, keys: Iterable[RecordKey]) -> dict[str, list[RecordKey]]:
         index: dict[str, list[RecordKey]] = {}
-        for key in self._sprites:
-            if category := self._category(key):
+        for key in keys:
+            if category := self.category(key):
                 index.setdefault(category, []).append(key)
         return index
 

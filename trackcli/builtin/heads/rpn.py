@@ -15,7 +15,7 @@ from trackcli.contracts.components import Head
 from trackcli.contracts.context import Context
 from trackcli.contracts.matching import Matched, MatchedLevel
 from trackcli.contracts.predictions import AnchorOutput, Candidates, Predictions
-from trackcli.contracts.shapes import MatchShape
+from trackcli.contracts.shapes import LevelShape, MatchShape
 from trackcli.geometry.boxes import centers_and_sizes
 
 
@@ -47,7 +47,7 @@ class RpnHead(Head):
     deltas of the levels are summed with weights α and β (softmax over learnt parameters, so that they stay comparable).
     """
 
-    def __init__(self, config: RpnConfig, matches: Mapping[str, MatchShape]) -> None:
+    def __init__(self, config: RpnConfig, matches: Mapping[str, MatchShape], levels: Mapping[str, LevelShape]) -> None:
         super().__init__()
         self.config = config
         self.levels = nn.ModuleDict({name: RpnLevel(shape, config) for name, shape in matches.items()})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -9,6 +11,7 @@ from trackcli.builtin.config import RpnLossConfig
 from trackcli.builtin.labels.anchors import AnchorAssigner
 from trackcli.contracts.components import Loss
 from trackcli.contracts.predictions import AnchorOutput
+from trackcli.contracts.shapes import LevelShape
 from trackcli.contracts.training import Batch, Outputs
 
 
@@ -18,7 +21,7 @@ class RpnLoss(Loss):
     Source: Li et al. 2018 (SiamRPN), equations 4 and 5; positives and negatives weigh the same, as in SiamRPN++.
     """
 
-    def __init__(self, config: RpnLossConfig) -> None:
+    def __init__(self, config: RpnLossConfig, adjusted: Mapping[str, LevelShape]) -> None:
         super().__init__()
         self.config = config
         self.assigner = AnchorAssigner(config.positive_iou, config.negative_iou, config.positives, config.anchors)
