@@ -8,11 +8,9 @@ PLUGINS  := $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/pyproject.toml)
 PROJECTS := . ./cache $(PLUGINS)
 STAMP    := $(VENV)/installed
 
-# Tests run in parallel processes; more than one thread in each would only get in the others' way.
-TEST_PROCESSES ?= auto
-
-# A parent make or -C would otherwise announce folders after the demo's last line.
-MAKEFLAGS += --no-print-directory
+# Tests run in parallel processes, at most eight since each loads torch; more than one thread in each would only get in
+# the others' way. A file's tests stay together, for they share what is slow to prepare.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile
 
 .PHONY: help setup demo test lint pytest wheels clean
 .DEFAULT_GOAL := help
@@ -29,7 +27,8 @@ setup: $(STAMP)
 # One call for all distributions, so that they find each other and never come from an index.
 $(STAMP): constraints.txt $(addsuffix /pyproject.toml,$(PROJECTS))
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: %s is Python %d.%d; trackcli needs 3.11 or newer; name one: make PYTHON=python3.11" % (sys.executable, *sys.version_info[:2]))'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV); the first time takes a few minutes"
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]" $(foreach project,./cache $(PLUGINS),-e $(project))
 	@touch $@
 
@@ -45,7 +44,7 @@ lint: $(STAMP)
 	$(BIN)/mypy benchmarks examples
 
 pytest: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
+	$(PYTEST)
 
 wheels: $(STAMP)
 	@for project in $(PROJECTS); do rm -rf $$project/build; $(BIN)/python -m build --wheel --no-isolation --outdir dist $$project || exit 1; rm -rf $$project/build; done

@@ -169,7 +169,7 @@ def test_two_builders_do_not_share_a_folder(video_root, tmp_path):
     output.mkdir()
     with (output / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(CacheError, match="another process is building"):
+        with pytest.raises(CacheError, match="another process is writing to"):
             build(video_root, output)
     assert build(video_root, output).built == 1
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from trackcli_cache.errors import CacheError
 
@@ -42,22 +43,24 @@ def only_writer(folder: Path) -> Iterator[None]:
     Raises:
         CacheError: if another process writes there, or the folder cannot be made.
     """
+    lock = FileLock(folder / LOCK_NAME, timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / LOCK_NAME, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        lock.acquire()
+    except Timeout:
+        raise CacheError(f"another process is writing to {folder}; wait for it or choose another --output") from None
     except OSError as error:
         raise CacheError(f"cannot write to {folder}: {error.strerror}; choose another --output") from error
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CacheError(f"another process is building {folder}; wait for it or choose another --output") from None
         yield
     finally:
-        os.close(descriptor)
+        lock.release()
 
 
 def _sync_folder(folder: Path) -> None:
+    """Make a rename last through a power cut; Windows has no such call, and needs none."""
+    if os.name == "nt":
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,9 @@ from trackcli_cache.manifest import Manifest, SequenceEntry, ShardEntry, read_ma
 from trackcli_cache.records import Record
 from trackcli_cache.settings import TierSettings
 from trackcli_cache.shard import Shard, read_shard
+
+_READ_ONLY = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_SEEKING = threading.Lock()
 
 
 class CropCache:
@@ -192,7 +196,7 @@ class CropCache:
             return known
         path = self._path / self._manifest.shards[shard].name
         try:
-            opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            opened = os.open(path, _READ_ONLY)
         except OSError as error:
             raise CacheFormatError(f"cannot be opened: {error.strerror}") from error
         agreed = self._descriptors.setdefault(shard, opened)
@@ -219,10 +223,20 @@ def _open_shard(folder: Path, entry: ShardEntry, manifest: Manifest) -> Shard:
     return shard
 
 
+def _seek_and_read(descriptor: int, length: int, offset: int) -> bytes:
+    """``os.pread`` for systems without it: one reader at a time."""
+    with _SEEKING:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        return os.read(descriptor, length)
+
+
+_positioned_read = getattr(os, "pread", _seek_and_read)
+
+
 def _read_at(descriptor: int, offset: int, length: int) -> bytes:
-    data = os.pread(descriptor, length, offset)
+    data = _positioned_read(descriptor, length, offset)
     while len(data) < length:  # a read may return less than was asked for
-        more = os.pread(descriptor, length - len(data), offset + len(data))
+        more = _positioned_read(descriptor, length - len(data), offset + len(data))
         if not more:
             raise CacheFormatError("the file ends before the crop does")
         data += more

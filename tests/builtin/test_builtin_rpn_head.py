@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import pytest
 import torch
@@ -89,6 +90,19 @@ def test_channels_become_values_anchor_by_anchor_row_by_row() -> None:
         rows = slice(anchor * 20, anchor * 20 + 20)
         assert torch.equal(output.logits[:, rows], torch.tensor([2.0 * anchor, 2.0 * anchor + 1]).expand(2, 20, 2))
         assert torch.equal(output.deltas[:, rows], torch.arange(4.0 * anchor, 4 * anchor + 4).expand(2, 20, 4))
+
+
+def test_every_value_of_the_maps_lands_at_its_anchor_and_cell() -> None:
+    head, response = build("layer2"), matched("layer2")
+    level = head.levels["layer2"]
+    assert isinstance(level, RpnLevel)
+    output = head(response, CONTEXT).output
+    scores = level.classification(response.levels["layer2"].classification)
+    boxes = level.regression(response.levels["layer2"].regression)
+    for anchor, y, x in product(range(3), range(4), range(5)):
+        row = (anchor * 4 + y) * 5 + x
+        torch.testing.assert_close(output.logits[:, row], scores[:, 2 * anchor : 2 * anchor + 2, y, x])
+        torch.testing.assert_close(output.deltas[:, row], boxes[:, 4 * anchor : 4 * anchor + 4, y, x])
 
 
 def test_anchors_lie_on_the_cells_with_one_area_and_the_given_ratios() -> None:

@@ -19,9 +19,8 @@ from trackcli.composition.build import build_model
 from trackcli.composition.defaults import complete
 from trackcli.composition.files import HEADER_KEY, count_parameters, load_tracker, read_header, save_tracker
 from trackcli.composition.plan import Plan, plan
-from trackcli.errors import ConfigError, InputDataError, TrackcliError, UnknownNameError, UsageError
+from trackcli.errors import ConfigError, InputDataError, TrackcliError, UnknownNameError
 from trackcli.host.registry import installed
-from trackcli.tracking.tracker import find_tracker_file, resolve_device
 
 SMALL: dict[str, Any] = {
     "backbone": {"name": "resnet18", "depth": 2},
@@ -112,6 +111,24 @@ def test_a_name_with_its_distribution_stays_so_in_the_file(tmp_path: Path) -> No
     planned = small_plan()
     save_tracker(tmp_path / "a.safetensors", build_model(planned), planned, installed(), {})
     assert read_header(tmp_path / "a.safetensors").recipe.matcher.name == "trackcli:dw-xcorr"
+
+
+@pytest.mark.parametrize(
+    ("losses", "left"),
+    [
+        ([{"name": "rpn"}], ["rpn"]),
+        ([{"name": "trackcli:rpn"}], ["trackcli:rpn"]),
+        ([{"name": "not-installed", "margin": 2}, {"name": "rpn"}], ["rpn"]),
+        ([{"name": "acme:rpn"}], []),
+    ],
+)
+def test_losses_that_are_not_installed_do_not_keep_a_tracker_from_tracking(
+    untrained_tracker: Path, tamper: Tamper, losses: list[dict[str, Any]], left: list[str]
+) -> None:
+    path = tamper(recipe={**header_of(untrained_tracker)["recipe"], "loss": losses})
+    _, planned, described = load_tracker(path, installed())
+    assert [part.name for part in planned.recipe.loss] == left
+    assert [part.name for part in described.recipe.loss] == [loss["name"] for loss in losses], "for the record"
 
 
 def test_weights_are_stored_in_half_unless_it_cannot_hold_them(tmp_path: Path) -> None:
@@ -246,53 +263,6 @@ def test_a_missing_tensor_is_refused(untrained_tracker: Path, tmp_path: Path) ->
     path = tmp_path / "less.safetensors"
     save_file(weights, path, metadata={HEADER_KEY: json.dumps(header_of(untrained_tracker))})
     assert str(refusal(path)).startswith(f"{path}: tensor backbone.bn1.bias has shape none; its recipe needs (64,); ")
-
-
-def test_a_run_folder_stands_for_its_tracker(tmp_path: Path) -> None:
-    (tmp_path / "tracker.safetensors").touch()
-    assert find_tracker_file(str(tmp_path), installed()) == tmp_path / "tracker.safetensors"
-
-
-def test_a_folder_without_a_tracker_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputDataError) as caught:
-        find_tracker_file(str(tmp_path), installed())
-    assert str(caught.value) == f"{tmp_path} holds no tracker.safetensors; expected a run folder of `trackcli train`"
-
-
-def test_a_preset_is_no_tracker_but_says_how_to_become_one() -> None:
-    with pytest.raises(UnknownNameError) as caught:
-        find_tracker_file("siamrpn-pp", installed())
-    assert str(caught.value) == (
-        "'siamrpn-pp' is a preset: a recipe without weights; train it with: "
-        "trackcli train --preset siamrpn-pp --data CACHE -o RUN"
-    )
-
-
-def test_an_unknown_tracker_suggests_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match=r"^unknown tracker 'defualt'; did you mean 'default'\?$"):
-        find_tracker_file("defualt", installed())
-
-
-@pytest.mark.parametrize("device", ["gpu", "cuda:x", "", "cpu:banana"])
-def test_an_unknown_device_lists_the_known_ones(device: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        resolve_device(device)
-    assert str(caught.value) == f"--device {device} is unknown; expected auto, cpu, cuda, cuda:N or mps"
-
-
-def test_a_device_of_another_kind_is_not_available() -> None:
-    with pytest.raises(UsageError, match=r"^--device xla is not available here; expected one of: cpu"):
-        resolve_device("xla")
-
-
-def test_fresh_weights_follow_from_the_seed_and_leave_torchs_generator_alone() -> None:
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    torch.manual_seed(5)
-    trackers = [trackcli.compose(**SMALL, device="cpu", seed=seed) for seed in (1, 1, 2)]
-    assert torch.equal(torch.rand(3), expected)
-    first, again, other = (tracker.model.backbone.get_parameter("conv1.weight") for tracker in trackers)
-    assert torch.equal(first, again) and not torch.equal(first, other)
 
 
 def test_parameters_are_counted() -> None:

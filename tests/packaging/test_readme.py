@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 # Added to each command so that the whole tour takes seconds; the last value of an option counts.
 QUICKER = {
-    "synth": ["--frames", "12", "-q"],
+    "synth": ["--frames", "8", "-q"],
     "track": ["--device", "cpu", "-q"],
     "cache": [],  # quick as it is
     "train": ["--steps", "1", "--batch", "2", "--device", "cpu", "--set", "backbone.depth=2", "-q"],
@@ -53,7 +53,7 @@ def test_the_tour_runs_from_beginning_to_end(tmp_path, monkeypatch):
     for program, command, *rest in tour_commands():
         assert program == "trackcli"
         run_command([command, *rest, *QUICKER[command]])
-    assert len((tmp_path / "boxes.txt").read_text().splitlines()) == 12
+    assert len((tmp_path / "boxes.txt").read_text().splitlines()) == 8
     for made in ("boxes.csv", "boxes.jsonl", "tracked.mp4", "both.mp4", "runs/first/tracker.safetensors"):
         assert (tmp_path / made).stat().st_size > 0
     assert {path.name for path in (tmp_path / "results" / "folder").iterdir()} == {"default", "first", "hold"}

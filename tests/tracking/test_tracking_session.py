@@ -178,6 +178,15 @@ def test_a_wider_search_shows_more_of_the_frame_at_the_same_scale(tracker: Track
     assert maps[2].windows_xyxy[0].tolist() == pytest.approx([20 - 100, 20 - 100, 20 + 100, 20 + 100])
 
 
+def test_the_scale_of_both_crops_can_be_chosen_apart_from_the_templates_size(make_tracker: TrackerMaker) -> None:
+    model = make_tracker(crop={"template_size": 96, "search_size": 96, "context_size": 40, "context": 0}).model
+    session = Session(model, StageTimer())
+    # 40 × 10 without context: the square of side 20 fills 40 of the 96 pixels.
+    crop_map = session._windows(torch.tensor([[0.0, 0.0, 40.0, 10.0]]), 96)
+    assert crop_map.scales.item() == pytest.approx(0.5)
+    assert crop_map.windows_xyxy[0].tolist() == pytest.approx([20 - 24, 5 - 24, 20 + 24, 5 + 24])
+
+
 def test_a_group_with_another_search_size_gets_the_same_result_as_alone(
     make_tracker: TrackerMaker, frames: list[Image]
 ) -> None:

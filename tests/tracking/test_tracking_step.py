@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -83,8 +84,11 @@ def test_a_step_counts_frames_and_leaves_the_old_state_as_it_was(model: TrackerM
 
 
 def test_rows_of_a_state_can_be_taken_and_written_back(state: TargetState) -> None:
+    state = replace(state, shape_index=torch.tensor([0, 1]), frame_index=torch.tensor([7, 9]))
     swapped = state.write(torch.tensor([1, 0]), state)
     assert torch.equal(swapped.boxes_xyxy, BOXES.flip(0))
+    assert torch.equal(swapped.search_boxes_xyxy, BOXES.flip(0))
+    assert swapped.shape_index.tolist() == [1, 0] and swapped.frame_index.tolist() == [9, 7]
     again = swapped.take(torch.tensor([1, 0]))
     assert torch.equal(again.boxes_xyxy, BOXES)
     for name, leaf in again.kernel.items():

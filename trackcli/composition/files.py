@@ -22,7 +22,7 @@ from trackcli.composition.defaults import to_recipe
 from trackcli.composition.model import TrackerModel
 from trackcli.composition.plan import Plan, Planned, plan
 from trackcli.config.recipe import Part, Recipe
-from trackcli.errors import InputDataError
+from trackcli.errors import InputDataError, UnknownNameError
 from trackcli.host.registry import Registry
 from trackcli.host.specs import LossSpec
 
@@ -154,8 +154,15 @@ def component_versions(planned: Plan, registry: Registry) -> dict[str, str]:
 
 def _trackable(recipe: Recipe, registry: Registry) -> Recipe:
     """The recipe without losses that are not installed: tracking needs none."""
-    known = registry.names(LossSpec)
-    return recipe.model_copy(update={"loss": tuple(part for part in recipe.loss if part.name in known)})
+    return recipe.model_copy(update={"loss": tuple(part for part in recipe.loss if _is_installed(part, registry))})
+
+
+def _is_installed(loss: Part, registry: Registry) -> bool:
+    try:
+        registry.find(LossSpec, loss.name)
+    except UnknownNameError:
+        return False
+    return True
 
 
 def _full_part(part: Part, planned: Planned) -> Part:

@@ -44,7 +44,10 @@ class Matcher(nn.Module, ABC):
 
 
 class Head(nn.Module, ABC):
-    """Responses → predictions → candidates. Built as ``factory(config, matches, levels)`` from the shapes of responses and backbone levels."""
+    """Responses → predictions → candidates.
+
+    Built as ``factory(config, matches, levels)`` from the shapes of the responses and of the backbone's levels.
+    """
 
     def embed(self, template: Branch) -> HeadKernel | None:
         """What a second stage keeps of the template; None when there is none."""

@@ -33,8 +33,8 @@ class Batch:
         search_boxes_xyxy: ``(B, 4)`` the target in search pixels; meaningless where not ``positive``.
         pair_kind: ``(B,)`` int64, :class:`PairKind`.
         positive: ``(B,)`` bool: the template's target is in the search region.
-        objects_xyxy: ``(B, M, 4)`` all annotated objects in the search region, in search pixels; row 0 is the object that
-            the region is centred on, in positive pairs the target itself.
+        objects_xyxy: ``(B, M, 4)`` all annotated objects in the search region, in search pixels; row 0 is the object
+            that the region is centred on, in positive pairs the target itself.
         same_category: ``(B, M)`` bool: the object has the category of the template's target.
         valid: ``(B, M)`` bool: the row of ``objects_xyxy`` is an object.
         absent: ``(B,)`` bool: the frame is known not to show the target.
