@@ -216,7 +216,7 @@ def test_a_killed_run_goes_on_where_it_was_and_ends_with_the_same_weights(
     import trackcli
 
     options = [
-        "train", "--data", str(tiny_cache_folder), "--steps", "40", *small_options(), "--device", "cpu",
+        "train", "--data", str(tiny_cache_folder), "--steps", "14", *small_options(), "--device", "cpu",
         "--set", "train.checkpoint_every=4",
     ]  # fmt: skip
     run_cli(*options, "-o", str(tmp_path / "whole"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,9 +56,10 @@ def train(
 
     Example: trackcli train --matcher dw-xcorr --head rpn --data caches/mine -o runs/first
     """
+    from trackcli_cache.files import only_writer
+
     from trackcli.composition.defaults import complete
     from trackcli.composition.plan import plan
-    from trackcli.config.layers import merge, read_config_file
     from trackcli.errors import UsageError
     from trackcli.host.registry import installed
     from trackcli.training.setup import DataSource, prepare_folder, set_up
@@ -67,13 +69,8 @@ def train(
         raise UsageError("no --data given; expected a crop cache, e.g. --data CACHE (made by trackcli cache build)")
     if output is None:
         raise UsageError("no -o given; expected a run folder, e.g. -o runs/first")
-    layered: dict[str, Any] = {"preset": preset} if preset else {}
-    for file in config:
-        layered = merge(layered, read_config_file(file))
     named = {"backbone": backbone, "matcher": matcher, "head": head}
-    layered = merge(layered, {kind: {"name": name} for kind, name in named.items() if name})
-    lists = {"loss": loss, "postprocessor": postprocessor}
-    layered = merge(layered, {kind: [{"name": name} for name in names] for kind, names in lists.items() if names})
+    layered = _layers(preset, config, named, {"loss": loss, "postprocessor": postprocessor})
     shortcuts = {"steps": steps, "epochs": epochs, "batch": batch, "seed": seed}
     assignments = [*settings, *(f"train.{key}={value}" for key, value in shortcuts.items() if value is not None)]
     registry = installed()
@@ -83,31 +80,45 @@ def train(
     for line in completed.notes:
         console.note(line)
     sources = [DataSource.parse(text) for text in data]
-    prepare_folder(output, resume=resume, force=force)
-    run = set_up(
-        planned,
-        registry,
-        data=sources,
-        folder=output,
-        device=device,
-        init_backbone=init_backbone,
-        note=console.note,
-        warn=console.warn,
-    )
-    if resume:
-        console.note(f"resuming at step {run.step}" if run.resume() else "nothing to resume: starting at step 0")
-    last = _run(run, console, val)
-    _finish(run, last, val, console, as_json=as_json)
+    with only_writer(output):
+        prepare_folder(output, resume=resume, force=force)
+        run = set_up(
+            planned,
+            registry,
+            data=sources,
+            folder=output,
+            device=device,
+            init_backbone=init_backbone,
+            note=console.note,
+            warn=console.warn,
+        )
+        if resume:
+            console.note(f"resuming at step {run.step}" if run.resume() else "nothing to resume: starting at step 0")
+        last = _run(run, console, val)
+        _finish(run, last, val, console, as_json=as_json)
+
+
+def _layers(
+    preset: str, files: Sequence[Path], named: Mapping[str, str], lists: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """Preset, configuration files and named components, each laid over the one before."""
+    from trackcli.config.layers import merge, read_config_file
+
+    layered: dict[str, Any] = {"preset": preset} if preset else {}
+    for file in files:
+        layered = merge(layered, read_config_file(file))
+    layered = merge(layered, {kind: {"name": name} for kind, name in named.items() if name})
+    return merge(layered, {kind: [{"name": name} for name in names] for kind, names in lists.items() if names})
 
 
 def _run(run: TrainingRun, console: Console, val: Path | None) -> StepReport | None:
     """Drive the run: progress for the eye, metrics for the record, validation on the way."""
     from contextlib import closing
 
-    from trackcli.training.run import MetricsFile
+    from trackcli.training.run import METRICS_FILE, MetricsFile
     from trackcli.training.validate import BestByValidation
 
-    metrics = MetricsFile(run.folder / "metrics.jsonl")
+    metrics = MetricsFile(run.folder / METRICS_FILE)
     best = BestByValidation(run, val) if val is not None else None
     report = None
     with console.progress() as progress, closing(run.steps()) as reports:

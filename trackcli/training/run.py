@@ -27,6 +27,8 @@ from trackcli.training.checkpoint import load_latest, save_checkpoint
 from trackcli.training.loader import HostBatch, PairLoader, finish_on_device
 from trackcli.training.schedule import Unfreezing, make_optimizer, rate_at, set_rate, total_steps
 
+METRICS_FILE = "metrics.jsonl"
+VALIDATION_PREFIX = "validation."
 MAX_BAD_STEPS = 20
 """After this many non-finite losses in a row the run stops: it will not recover by itself."""
 
@@ -197,7 +199,7 @@ class MetricsFile:
 
     def write_validation(self, step: int, figures: dict[str, float]) -> None:
         """Append the figures of a validation."""
-        self._append({"step": step, **{f"validation.{name}": value for name, value in figures.items()}})
+        self._append({"step": step, **{f"{VALIDATION_PREFIX}{name}": value for name, value in figures.items()}})
 
     def _append(self, line: dict[str, float]) -> None:
         with self._path.open("a", encoding="utf-8") as file:

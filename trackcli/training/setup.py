@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trackcli_cache.files import LOCK_NAME
 from trackcli_cache.reader import CropCache
 
 from trackcli.composition.files import full_recipe
@@ -18,7 +19,7 @@ from trackcli.host.registry import Registry
 from trackcli.tracking.tracker import resolve_device
 from trackcli.training.loader import PairLoader
 from trackcli.training.pairs import PairMaker
-from trackcli.training.run import TrainingRun
+from trackcli.training.run import METRICS_FILE, TrainingRun
 from trackcli.training.sampler import PairSampler
 
 RECIPE_FILE = "recipe.json"
@@ -63,16 +64,14 @@ def prepare_folder(folder: Path, *, resume: bool, force: bool) -> None:
     Raises:
         UsageError: if the folder holds a run and neither ``--resume`` nor ``--force`` was given.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"-o {folder} is a file; expected a folder")
-    used = folder.is_dir() and any(folder.iterdir())
+    used = folder.is_dir() and any(path.name != LOCK_NAME for path in folder.iterdir())
     if used and not resume and not force:
         raise UsageError(
             f"-o {folder} is not empty; use --resume to go on with it, --force to start over, or another folder"
         )
     folder.mkdir(parents=True, exist_ok=True)
     if used and not resume:
-        for old in (*folder.glob("checkpoint-*.pt"), *folder.glob("*.safetensors"), folder / "metrics.jsonl"):
+        for old in (*folder.glob("checkpoint-*.pt"), *folder.glob("*.safetensors"), folder / METRICS_FILE):
             old.unlink(missing_ok=True)
 
 

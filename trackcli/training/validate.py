@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 from trackcli.evaluation.datasets import load_folder_sequences
 from trackcli.evaluation.runner import evaluate
 from trackcli.tracking.tracker import RUN_TRACKER, load
-from trackcli.training.run import TrainingRun
+from trackcli.training.run import METRICS_FILE, VALIDATION_PREFIX, TrainingRun
 
 BEST_TRACKER = "best.safetensors"
 
@@ -41,7 +42,7 @@ class BestByValidation:
     def __init__(self, run: TrainingRun, root: Path) -> None:
         self._run = run
         self._root = root
-        self._highest = -1.0
+        self._highest = _highest_so_far(run.folder / METRICS_FILE)
 
     def is_due(self, step: int) -> bool:
         """Whether ``train.validate_every`` asks for a validation at this step."""
@@ -57,3 +58,11 @@ class BestByValidation:
             self._highest = figures["success_auc"]
             shutil.copyfile(tracker, self._run.folder / BEST_TRACKER)
         return figures
+
+
+def _highest_so_far(metrics: Path) -> float:
+    """The best success AUC that an interrupted run had reached; -1 for a fresh run."""
+    if not metrics.is_file():
+        return -1.0
+    lines = (json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines())
+    return max((line.get(f"{VALIDATION_PREFIX}success_auc", -1.0) for line in lines), default=-1.0)
