@@ -12,7 +12,7 @@ from types import FrameType
 import typer
 
 from trackcli.cli import cache, demo, evaluate, synth, track, train
-from trackcli.cli.errors import Terminated, report
+from trackcli.cli.errors import EXIT_INTERRUPTED, Terminated, report
 
 app = typer.Typer(
     name="trackcli",
@@ -55,6 +55,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _on_sigterm)
     try:
         code = app(standalone_mode=False) or 0
+        if code == EXIT_INTERRUPTED:  # typer turns Ctrl-C into this code and says nothing
+            raise KeyboardInterrupt
     except BaseException as error:  # the one place where every error becomes a line and an exit code
         if isinstance(error, SystemExit):
             raise

@@ -59,6 +59,7 @@ class Tracker:
         model: The network.
         plan: The composition.
         timer: Milliseconds per stage.
+        session: Steps many targets in many frames at once; ``start`` and ``update`` use it with one frame.
         described: What its file says; None for a freshly composed tracker.
     """
 
@@ -77,7 +78,7 @@ class Tracker:
         self.device = resolve_device(device)
         self.model = model.to(self.device).eval()
         self.timer = StageTimer()
-        self._session = Session(optimised(self.model), self.timer)
+        self.session = Session(optimised(self.model), self.timer)
         self._targets = 0
 
     def start(self, frame: Image, boxes_xywh: ArrayLike) -> None:
@@ -94,7 +95,7 @@ class Tracker:
         if boxes.ndim != 2 or boxes.shape[1] != 4:
             raise ShapeError(f"boxes_xywh has shape {boxes.shape}; expected (4,) or (B, 4)")
         boxes_xyxy = np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), axis=1)
-        self._session.start([frame], [0] * len(boxes), boxes_xyxy)
+        self.session.start([frame], [0] * len(boxes), boxes_xyxy)
         self._targets = len(boxes)
 
     def update(self, frame: Image) -> TrackResult:
@@ -103,7 +104,7 @@ class Tracker:
         Raises:
             InputDataError: before :meth:`start`, or for a frame that cannot be used.
         """
-        readout = self._session.update([frame], [0] * self._targets)
+        readout = self.session.update([frame], [0] * self._targets)
         return TrackResult(readout.boxes_xyxy, readout.scores)
 
     def save(self, path: str | Path, *, provenance: dict[str, Any] | None = None) -> None:
@@ -166,7 +167,7 @@ def find_tracker_file(name_or_file: str, registry: Registry) -> Path:
         return path / RUN_TRACKER
     if path.suffix == ".safetensors" or path.is_file():
         return path
-    if name_or_file in registry.names(PresetSpec):
+    if name_or_file in registry.names(PresetSpec) and name_or_file not in registry.names(TrackerSpec):
         raise UnknownNameError(
             f"{name_or_file!r} is a preset: a recipe without weights; train it with: "
             f"trackcli train --preset {name_or_file} --data CACHE -o RUN"

@@ -120,7 +120,6 @@ class TrainingRun:
         bad = 0
         try:
             for host in clock.waiting_for(self.loader.batches(self.step, self.total)):
-                self.unfreezing.apply(self.model, self.step)
                 rate = rate_at(self.step, self.config)
                 set_rate(self.optimizer, rate)
                 self._between_steps = False
