@@ -30,10 +30,10 @@ DEFAULT: dict[str, Any] = {
     "head": {"name": "rpn", "hidden": 128},
     "loss": [{"name": "rpn"}],
     "postprocessor": [
-        {"name": "scale-penalty", "k": 0.08},
-        {"name": "cosine-window", "influence": 0.35},
+        {"name": "scale-penalty", "k": 0.02},
+        {"name": "cosine-window", "influence": 0.25},
         {"name": "select"},
-        {"name": "smooth-size", "rate": 0.4},
+        {"name": "smooth-size", "rate": 0.6},
         {"name": "clip"},
     ],
     "crop": {"template_size": 128, "search_size": 256, "context": 0.5},

@@ -6,7 +6,6 @@ The header holds component *names*, never import paths; the tensors hold numbers
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
+from trackcli_cache.files import write_whole
 
 from trackcli.composition.build import build_model
 from trackcli.composition.defaults import to_recipe
@@ -57,11 +57,7 @@ def save_tracker(
         "provenance": dict(provenance),
     }
     tensors = {name: _half(tensor) for name, tensor in model.state_dict().items()}
-    partial = path.with_name(path.name + ".part")
-    save_file(tensors, partial, metadata={HEADER_KEY: json.dumps(header)})
-    with partial.open("rb+") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_whole(path, save(tensors, metadata={HEADER_KEY: json.dumps(header)}))
 
 
 def read_header(path: Path) -> TrackerFile:
