@@ -1,10 +1,10 @@
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
 
@@ -12,7 +12,7 @@ from trackcli.errors import InputDataError
 from trackcli.evaluation.baselines import HoldTracker
 from trackcli.evaluation.datasets import EvaluationSequence, load_folder_sequences
 from trackcli.evaluation.results import ResultStore
-from trackcli.evaluation.runner import SequenceResult, evaluate, read_rgb, run_tracker
+from trackcli.evaluation.runner import SequenceResult, evaluate, run_tracker
 from trackcli.tracking.timing import StageTimer
 
 LINES = ["1,2,8,6", "2,2,8,6", "nan,nan,nan,nan", "4,2,8,6"]
@@ -69,7 +69,7 @@ def test_reading_images_is_timed_as_a_stage_of_its_own(sequence, monkeypatch) ->
         time.sleep(0.02)
         return np.zeros((24, 32, 3), dtype=np.uint8)
 
-    monkeypatch.setattr("trackcli.evaluation.runner.read_rgb", slow_read)
+    monkeypatch.setattr("trackcli.evaluation.runner.read_image", slow_read)
     timer = StageTimer()
     trajectory = run_tracker(HoldTracker(), sequence, timer=timer)
     assert timer.seconds("decode") >= 4 * 0.02
@@ -171,30 +171,7 @@ def test_kept_results_without_times_have_no_rate(sequence, tmp_path: Path) -> No
 def test_an_unreadable_frame_is_named(sequence) -> None:
     broken = sequence.image_paths[2]
     broken.write_bytes(b"not an image")
-    with pytest.raises(InputDataError) as caught:
+    with pytest.raises(
+        InputDataError, match=f"^image '{re.escape(str(broken))}' cannot be decoded; expected a whole JPEG"
+    ):
         run_tracker(HoldTracker(), sequence)
-    assert (
-        str(caught.value) == f"cannot read {broken} as an image; expected a whole JPEG or PNG; copy the dataset again"
-    )
-
-
-@pytest.mark.parametrize("content", [b"", None])
-def test_an_empty_or_missing_image_is_named(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "frame.jpg"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(InputDataError, match=r"cannot read .*frame\.jpg as an image"):
-        read_rgb(path)
-
-
-def test_images_are_read_as_rgb_even_when_grey(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "colour.png"), np.full((4, 5, 3), (30, 20, 10), dtype=np.uint8))
-    cv2.imwrite(str(tmp_path / "grey.png"), np.full((4, 5), 7, dtype=np.uint8))
-    assert read_rgb(tmp_path / "colour.png")[0, 0].tolist() == [10, 20, 30]
-    assert read_rgb(tmp_path / "grey.png").shape == (4, 5, 3)
-
-
-def test_results_are_told_as_they_are_known(sequence) -> None:
-    told: list[str] = []
-    evaluate(HoldTracker(), [sequence, sequence], on_sequence=lambda result: told.append(result.name))
-    assert told == ["clip", "clip"]

@@ -6,10 +6,8 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +16,7 @@ from trackcli.evaluation.datasets import EvaluationSequence
 from trackcli.evaluation.metrics import Floats, Score, mean_score, score_boxes
 from trackcli.evaluation.results import ResultStore, Trajectory
 from trackcli.tracking.timing import StageTimer
+from trackcli.video.images import read_image
 
 DECODE_STAGE = "decode"
 GIVEN_SCORE = 1.0
@@ -123,7 +122,7 @@ def run_tracker(tracker: Tracker, sequence: EvaluationSequence, *, timer: StageT
     boxes, scores, seconds = np.empty((frames, 4)), np.empty(frames), np.empty(frames)
     for index, path in enumerate(sequence.image_paths):
         with timer.stage(DECODE_STAGE):
-            image = read_rgb(path)
+            image = read_image(path)
         began = time.perf_counter()
         if index == 0:
             tracker.start(image, sequence.boxes_xywh[:1].copy())
@@ -170,23 +169,6 @@ def evaluate(
         results.append(result)
         on_sequence(result)
     return TrackerResult(tuple(results), timer.milliseconds())
-
-
-def read_rgb(path: Path) -> Image:
-    """Read an image file as ``(H, W, 3)`` RGB uint8.
-
-    Raises:
-        InputDataError: if it is no image that OpenCV reads.
-    """
-    try:
-        # Decoding from memory, as imread cannot open every path on Windows.
-        image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):
-        image = None
-    if image is None:
-        raise InputDataError(f"cannot read {path} as an image; expected a whole JPEG or PNG; copy the dataset again")
-    rgb: Image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    return rgb
 
 
 def _read_out(tracked: Tracked) -> tuple[Floats, float]:
