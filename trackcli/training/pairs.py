@@ -60,6 +60,15 @@ class Pair:
     grey: bool
 
 
+@dataclass(frozen=True)
+class _Search:
+    """A search region before blur: row 0 of the objects is the one it is centred on."""
+
+    image: Image
+    objects_xyxy: NDArray[np.float64]
+    same_category: NDArray[np.bool_]
+
+
 class PairMaker:
     """Turns sample numbers into pairs: reads crops, augments, pastes."""
 
@@ -73,23 +82,24 @@ class PairMaker:
         """Pair number ``sample_id``; the same for the same seed, whoever makes it."""
         plan, rng = self.sampler.draw(sample_id)
         if plan.background is not None:
-            search, search_box, objects, same = self._pasted_search(plan, rng)
+            search = self._pasted_search(plan, rng)
             template, template_box = self._pasted_template(plan, rng)
         else:
-            search, search_box, objects, same = self._search(plan, rng)
+            search = self._search(plan, rng)
             template, template_box = self._template(plan, rng)
         flip = rng.random() < self.config.flip
         if flip:
-            template, search = template[:, ::-1], search[:, ::-1]
-            template_box = _flip(template_box[None], template.shape[1])[0]
-            search_box, objects = _flip(search_box[None], search.shape[1])[0], _flip(objects, search.shape[1])
+            template, template_box = template[:, ::-1], _flip(template_box[None], template.shape[1])[0]
+            search = _Search(
+                search.image[:, ::-1], _flip(search.objects_xyxy, search.image.shape[1]), search.same_category
+            )
         return Pair(
             template_image=np.ascontiguousarray(degrade(template, rng, self.config.template)),
-            search_image=np.ascontiguousarray(degrade(search, rng, self.config.search)),
+            search_image=np.ascontiguousarray(degrade(search.image, rng, self.config.search)),
             template_box_xyxy=template_box,
-            search_box_xyxy=search_box,
-            objects_xyxy=objects,
-            same_category=same,
+            search_box_xyxy=search.objects_xyxy[0],
+            objects_xyxy=search.objects_xyxy,
+            same_category=search.same_category,
             plan=plan,
             sample_id=sample_id,
             grey=bool(rng.random() < self.config.grey),
@@ -99,15 +109,13 @@ class PairMaker:
         view, record = self._view(plan.template, rng, self.config.template, self.crop.template_size)
         return view.image, box_in_view(record, view.to_view)
 
-    def _search(
-        self, plan: PairPlan, rng: np.random.Generator
-    ) -> tuple[Image, NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    def _search(self, plan: PairPlan, rng: np.random.Generator) -> _Search:
         view, record = self._view(plan.search, rng, self.config.search, self.crop.search_size)
         box = box_in_view(record, view.to_view)
         others = [transform_box(other, view.to_view) for other in record.other_boxes_xyxy]
         objects = np.stack((box, *others))
         template = self.caches[plan.template.cache].record(plan.template.record)
-        return view.image, box, objects, self._same_category(plan, record, template)
+        return _Search(view.image, objects, self._same_category(plan, record, template))
 
     def _same_category(self, plan: PairPlan, search: Record, template: Record) -> NDArray[np.bool_]:
         """Which objects of the search region have the category of the template's target."""
@@ -118,9 +126,7 @@ class PairMaker:
         alike[0] = alike[0] or plan.positive
         return np.array(alike)
 
-    def _pasted_search(
-        self, plan: PairPlan, rng: np.random.Generator
-    ) -> tuple[Image, NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    def _pasted_search(self, plan: PairPlan, rng: np.random.Generator) -> _Search:
         assert plan.background is not None
         size, config = self.crop.search_size, self.config.search
         canvas = self._background(plan.background, rng, size)
@@ -133,7 +139,7 @@ class PairMaker:
         if plan.distractors and rng.random() < OCCLUDER_CHANCE:
             canvas = self._occlude(canvas, plan.distractors[-1], target_box, rng, size)
         same = np.array([True, *(self._alike(plan.search, key) for key in plan.distractors)])
-        return canvas, target_box, np.stack((target_box, *pasted)), same
+        return _Search(canvas, np.stack((target_box, *pasted)), same)
 
     def _pasted_template(self, plan: PairPlan, rng: np.random.Generator) -> tuple[Image, NDArray[np.float64]]:
         if rng.random() < REAL_CONTEXT_CHANCE:
