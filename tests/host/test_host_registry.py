@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from trackcli.cli.errors import Terminated
 from trackcli.errors import PluginError, UnknownNameError
 from trackcli.host import registry as registry_module
 from trackcli.host.hooks import hookimpl
 from trackcli.host.registry import Registry, installed
-from trackcli.host.specs import HeadSpec, LossSpec, MatcherSpec, PostprocessorSpec, TrackerSpec
+from trackcli.host.specs import HeadSpec, LossSpec, MatcherSpec, PostprocessorSpec, PresetSpec, TrackerSpec
 
 
 def matcher(name: str = "my-matcher") -> MatcherSpec:
@@ -61,6 +61,53 @@ class NotAListPlugin:
         return matcher()
 
 
+class NoSpecPlugin:
+    """Forgets to return what it made."""
+
+    @hookimpl
+    def trackcli_heads(self) -> Any:
+        matcher()
+
+
+class EndlessPlugin:
+    @hookimpl
+    def trackcli_matchers(self) -> Iterator[MatcherSpec]:
+        while True:
+            yield matcher()
+
+
+class NothingPlugin:
+    """Forgets the marker."""
+
+    def trackcli_matchers(self) -> Iterator[MatcherSpec]:
+        yield matcher()
+
+
+class TwicePlugin:
+    @hookimpl
+    def trackcli_matchers(self) -> list[MatcherSpec]:
+        return [matcher(), matcher()]
+
+
+class InvalidNamePlugin:
+    @hookimpl
+    def trackcli_matchers(self) -> list[MatcherSpec]:
+        return [matcher("My Matcher")]
+
+
+class StrangeError(BaseException):
+    """Neither an Exception nor able to say what it is, as extension modules have them."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
+class StrangeErrorPlugin:
+    @hookimpl
+    def trackcli_matchers(self) -> list[MatcherSpec]:
+        raise StrangeError
+
+
 class MisspeltHookPlugin:
     @hookimpl
     def trackcli_matcher(self) -> Iterator[MatcherSpec]:
@@ -97,6 +144,16 @@ def test_a_plugins_specs_are_found_with_their_distribution() -> None:
         (ExitingPlugin(), "SystemExit: 3"),
         (WrongSpecPlugin(), "PluginError: trackcli_losses gave MatcherSpec; expected LossSpec"),
         (NotASpecPlugin(), "PluginError: trackcli_losses gave dict; expected LossSpec"),
+        (
+            NoSpecPlugin(),
+            "PluginError: trackcli_heads gave None; expected an iterable of HeadSpec: yield or return them",
+        ),
+        (EndlessPlugin(), "PluginError: trackcli_matchers gave more than 1000 specs"),
+        (NothingPlugin(), "PluginError: it implements no hook"),
+        (None, "PluginError: the entry point leads to None"),
+        (TwicePlugin(), "PluginError: matcher 'my-matcher' is given twice; expected each name once"),
+        (InvalidNamePlugin(), "PluginError: matcher name 'My Matcher' is not kebab-case"),
+        (StrangeErrorPlugin(), "StrangeError: (its message cannot be shown)"),
         (NotAListPlugin(), "TypeError: 'MatcherSpec' object is not iterable"),
         (MisspeltHookPlugin(), "PluginValidationError: unknown hook 'trackcli_matcher' in plugin"),
         (WrongSignaturePlugin(), "PluginValidationError: Plugin 'bad' for hook 'trackcli_matchers'"),
@@ -120,6 +177,16 @@ def test_ctrl_c_is_not_taken_for_a_broken_plugin() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         registry_with(slow=Interrupted())
+
+
+def test_the_sign_to_end_the_program_is_not_taken_for_a_broken_plugin() -> None:
+    class TerminatedWhileListing:
+        @hookimpl
+        def trackcli_matchers(self) -> list[MatcherSpec]:
+            raise Terminated
+
+    with pytest.raises(Terminated):
+        registry_with(slow=TerminatedWhileListing())
 
 
 def refusal(registry: Registry, kind: Any, name: str) -> str:
@@ -160,24 +227,6 @@ def test_a_name_of_another_kind_is_not_found() -> None:
     )
 
 
-@pytest.fixture
-def entry_points_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """Run discovery over modules written for the test, as if they were installed."""
-
-    def discover(**sources: str) -> Registry:
-        points = []
-        for name, source in sources.items():
-            (tmp_path / f"plugin_{name}.py").write_text(source, encoding="utf-8")
-            points.append(EntryPoint(name=name, value=f"plugin_{name}", group="trackcli"))
-        monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.setattr(registry_module, "entry_points", lambda group: points)
-        installed.cache_clear()
-        return installed()
-
-    yield discover
-    installed.cache_clear()
-
-
 GOOD_SOURCE = """
 from trackcli import MatcherSpec, hookimpl
 
@@ -187,18 +236,80 @@ def trackcli_matchers():
 """
 
 
-def test_modules_that_cannot_be_imported_or_exit_stop_no_other(entry_points_of: Any) -> None:
-    registry = entry_points_of(
-        absent="import no_such_package_anywhere",
-        exits="import sys; sys.exit('go away')",
-        good=GOOD_SOURCE,
-        zyntax="def (",
-    )
-    assert registry.names(MatcherSpec) == ["real-module"]
+def test_modules_that_cannot_be_imported_or_exit_stop_no_other(install_plugin: Any) -> None:
+    install_plugin("trackcli-absent", "import no_such_package_anywhere")
+    install_plugin("trackcli-exits", "import sys; sys.exit('go away')")
+    install_plugin("trackcli-good", GOOD_SOURCE)
+    install_plugin("trackcli-zyntax", "def (")
+    registry = installed()
+    assert registry.find_provided(MatcherSpec, "real-module").distribution == "trackcli-good"
     reasons = {plugin.name: plugin.reason for plugin in registry.broken}
+    assert set(reasons) == {"absent", "exits", "zyntax"}
     assert reasons["absent"] == "ModuleNotFoundError: No module named 'no_such_package_anywhere'"
     assert reasons["exits"] == "SystemExit: go away"
     assert reasons["zyntax"].startswith("SyntaxError: ")
+
+
+def test_metadata_that_cannot_be_parsed_stop_no_other(install_plugin: Any) -> None:
+    install_plugin("trackcli-good", GOOD_SOURCE)
+    install_plugin("trackcli-torn", "", entry_points="[trackcli]\nno equals sign\n")
+    install_plugin("another-program", "", entry_points="[console_scripts]\nno equals sign\n")
+    registry = installed()
+    assert "real-module" in registry.names(MatcherSpec)
+    assert [plugin.distribution for plugin in registry.broken] == ["trackcli-torn"]
+
+
+def test_what_a_plugin_prints_goes_to_stderr(install_plugin: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    install_plugin("trackcli-chatty", "print('hello')" + GOOD_SOURCE)
+    assert "real-module" in installed().names(MatcherSpec)
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "hello\n")
+
+
+def test_a_plugin_that_imports_something_heavy_is_mentioned(
+    install_plugin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "simplejpeg", raising=False)
+    monkeypatch.setattr(registry_module, "HEAVY", frozenset({"simplejpeg"}))
+    install_plugin("trackcli-heavy", "import simplejpeg" + GOOD_SOURCE)
+    (warning,) = installed().warnings
+    assert warning.startswith("trackcli-heavy imports simplejpeg when it is listed")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "left"),
+    [
+        ("TRACKCLI_DISABLE_PLUGINS", "trackcli-one", {"trackcli", "trackcli-two"}),
+        ("TRACKCLI_DISABLE_PLUGINS", " one , Trackcli_Two", {"trackcli"}),
+        ("TRACKCLI_DISABLE_PLUGINS", "all", {"trackcli"}),
+        ("TRACKCLI_DISABLE_PLUGINS", "trackcli", {"trackcli", "trackcli-one", "trackcli-two"}),
+        ("TRACKCLI_DISABLE_PLUGINS", "", {"trackcli", "trackcli-one", "trackcli-two"}),
+        ("TRACKCLI_LOAD_PLUGINS", "two", {"trackcli", "trackcli-two"}),
+        ("TRACKCLI_LOAD_PLUGINS", "none-of-them", {"trackcli"}),
+    ],
+)
+def test_the_environment_says_which_plugins_are_loaded(
+    variable: str, value: str, left: set[str], install_plugin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_plugin("trackcli-one", GOOD_SOURCE)
+    install_plugin("trackcli-two", GOOD_SOURCE)
+    monkeypatch.setenv(variable, value)
+    registry = installed()
+    ours = {"trackcli", "trackcli-one", "trackcli-two"}  # whatever else is installed here
+    assert ours & {entry.distribution for entry in registry.provided} == left
+    assert ours & {plugin.distribution for plugin in registry.disabled} == ours - left
+
+
+def test_a_disabled_plugin_is_not_imported_and_explains_an_unknown_name(
+    install_plugin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_plugin("trackcli-one", "raise RuntimeError")
+    monkeypatch.setenv("TRACKCLI_DISABLE_PLUGINS", "one")
+    registry = installed()
+    assert registry.broken == []
+    assert refusal(registry, MatcherSpec, "real-module").endswith(
+        "; a plugin that may provide it is disabled: trackcli-one (left out by TRACKCLI_DISABLE_PLUGINS)"
+    )
 
 
 def test_the_built_in_components_are_an_installed_plugin() -> None:
@@ -240,3 +351,30 @@ def test_a_reference_that_leads_nowhere_is_a_plugins_fault(reference: str) -> No
     spec = MatcherSpec(name="a", summary="s", factory=reference, config="a:B")
     with pytest.raises(PluginError, match=f"^cannot load {reference} .*broken or incomplete$"):
         spec.load_factory()
+
+
+@pytest.mark.parametrize("summary", ["", "two\nlines", 3, None])
+def test_a_summary_is_one_line(summary: Any) -> None:
+    with pytest.raises(PluginError, match=r"expected one line of text$"):
+        TrackerSpec(name="a", summary=summary)
+
+
+def test_a_heads_defaults_are_a_tuple_and_a_presets_recipe_a_mapping() -> None:
+    with pytest.raises(PluginError, match=r"^head 'a' has default_losses='rpn'; expected a tuple of names"):
+        HeadSpec(name="a", summary="s", factory="a:B", config="a:C", default_losses="rpn")  # type: ignore[arg-type]
+    with pytest.raises(PluginError, match=r"^preset 'a' has a list for its recipe; expected a mapping"):
+        PresetSpec(name="a", summary="s", recipe=[])  # type: ignore[arg-type]
+
+
+def test_a_configuration_that_is_no_model_of_its_kind_is_a_plugins_fault() -> None:
+    for config in ("json:dumps", "trackcli.builtin.config:RpnConfig"):
+        spec = MatcherSpec(name="a", summary="s", factory="a:B", config=config)
+        with pytest.raises(PluginError, match=f"^matcher 'a' has the configuration {config}, which is no Matcher"):
+            spec.load_config_class()
+
+
+def test_a_configuration_module_that_exits_is_a_plugins_fault(install_plugin: Any) -> None:
+    install_plugin("trackcli-late", "raise SystemExit(7)", entry_points="[other]\n")
+    spec = MatcherSpec(name="a", summary="s", factory="a:B", config="plugin_trackcli_late:Config")
+    with pytest.raises(PluginError, match=r"^cannot load plugin_trackcli_late:Config \(SystemExit: 7\)"):
+        spec.load_config_class()

@@ -11,7 +11,7 @@ from types import FrameType
 
 import typer
 
-from trackcli.cli import cache, demo, evaluate, synth, track, train
+from trackcli.cli import cache, demo, doctor, evaluate, plugins, synth, track, train
 from trackcli.cli.errors import EXIT_INTERRUPTED, Terminated, report
 
 app = typer.Typer(
@@ -27,6 +27,8 @@ app.command("eval")(evaluate.evaluate)
 app.add_typer(cache.app, name="cache")
 app.command("synth")(synth.synth)
 app.command("demo")(demo.demo)
+app.add_typer(plugins.app, name="plugins")
+app.command("doctor")(doctor.doctor)
 
 
 def _version(value: bool) -> None:
@@ -37,10 +39,23 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
+def _no_plugins(value: bool) -> None:
+    """Through the environment, so that worker processes leave them out too."""
+    if value:
+        import os
+
+        from trackcli.host.selection import ALL, DISABLE
+
+        os.environ[DISABLE] = ALL
+
+
 @app.callback()
 def _root(
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
+    ),
+    no_plugins: bool = typer.Option(
+        False, "--no-plugins", callback=_no_plugins, is_eager=True, help="Only the built-in components."
     ),
 ) -> None:
     """Follow an object through a video; train, evaluate and compose single-object trackers from plugins."""

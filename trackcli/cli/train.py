@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trackcli.cli.completion import completion_of
 from trackcli.cli.console import Console
 
 if TYPE_CHECKING:
@@ -19,18 +20,37 @@ LOG_EVERY = 20
 
 def train(
     *,
-    preset: Annotated[str, typer.Option(help="Recipe to start from; default: the matcher's home preset.")] = "",
+    preset: Annotated[
+        str,
+        typer.Option(
+            autocompletion=completion_of("preset"), help="Recipe to start from; default: the matcher's home preset."
+        ),
+    ] = "",
     config: Annotated[list[Path], typer.Option(help="TOML or YAML file with settings; repeatable.")] = [],  # noqa: B006
-    backbone: Annotated[str, typer.Option(help="Backbone by name.")] = "",
-    matcher: Annotated[str, typer.Option(help="Matcher by name.")] = "",
-    head: Annotated[str, typer.Option(help="Head by name.")] = "",
-    loss: Annotated[list[str], typer.Option(help="Loss by name, in place of the default; repeatable.")] = [],  # noqa: B006
-    add_loss: Annotated[list[str], typer.Option(help="Loss by name, beside the default; repeatable.")] = [],  # noqa: B006
+    backbone: Annotated[str, typer.Option(autocompletion=completion_of("backbone"), help="Backbone by name.")] = "",
+    matcher: Annotated[str, typer.Option(autocompletion=completion_of("matcher"), help="Matcher by name.")] = "",
+    head: Annotated[str, typer.Option(autocompletion=completion_of("head"), help="Head by name.")] = "",
+    loss: Annotated[
+        list[str],
+        typer.Option(autocompletion=completion_of("loss"), help="Loss by name, in place of the default; repeatable."),
+    ] = [],  # noqa: B006
+    add_loss: Annotated[
+        list[str],
+        typer.Option(autocompletion=completion_of("loss"), help="Loss by name, beside the default; repeatable."),
+    ] = [],  # noqa: B006
     postprocessor: Annotated[
-        list[str], typer.Option(help="Postprocessor by name, in place of the default chain; repeatable, in order.")
+        list[str],
+        typer.Option(
+            autocompletion=completion_of("postprocessor"),
+            help="Postprocessor by name, in place of the default chain; repeatable, in order.",
+        ),
     ] = [],  # noqa: B006
     add_postprocessor: Annotated[
-        list[str], typer.Option(help="Postprocessor by name, after the default chain; repeatable.")
+        list[str],
+        typer.Option(
+            autocompletion=completion_of("postprocessor"),
+            help="Postprocessor by name, after the default chain; repeatable.",
+        ),
     ] = [],  # noqa: B006
     settings: Annotated[
         list[str],

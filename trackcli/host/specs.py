@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 from trackcli.errors import PluginError
+from trackcli.host.guard import ForeignError, foreign_code
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -33,8 +34,10 @@ class Spec:
     summary: str
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise PluginError(f"{self.kind} name {self.name!r} is not kebab-case; expected letters like 'dw-xcorr'")
+        if not isinstance(self.summary, str) or len(self.summary.splitlines()) != 1:
+            raise PluginError(f"{self.kind} {self.name!r} has summary {self.summary!r}; expected one line of text")
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,14 @@ class ComponentSpec(Spec):
     """A component that is built from a configuration.
 
     Attributes:
+        config_base: The class in ``trackcli.config.component`` that its configuration derives from.
         factory: Lazy reference to the class.
         config: Lazy reference to the pydantic configuration class (torch-free module).
         paper: Where it comes from, if from a paper.
         home_preset: The preset that supplies what the user does not name.
     """
 
+    config_base: ClassVar[str] = "ComponentConfig"
     factory: str
     config: str
     paper: str | None = None
@@ -56,15 +61,32 @@ class ComponentSpec(Spec):
     def __post_init__(self) -> None:
         super().__post_init__()
         for reference in (self.factory, self.config):
-            if not _REFERENCE.fullmatch(reference):
+            if not isinstance(reference, str) or not _REFERENCE.fullmatch(reference):
                 raise PluginError(f"{self.kind} {self.name!r} refers to {reference!r}; expected 'package.module:name'")
 
     def load_config_class(self) -> Any:
-        """Import and return the configuration class."""
-        return _resolve(self.config)
+        """Import and return the configuration class.
+
+        Raises:
+            PluginError: if it cannot be imported, or is no configuration of this kind.
+        """
+        from trackcli.config import component
+
+        expected = getattr(component, self.config_base)
+        found = _resolve(self.config)
+        if not (isinstance(found, type) and issubclass(found, expected)):
+            raise PluginError(
+                f"{self.kind} {self.name!r} has the configuration {self.config}, which is no {self.config_base}; "
+                "the plugin that provides it is broken"
+            )
+        return found
 
     def load_factory(self) -> Any:
-        """Import and return the component class."""
+        """Import and return the component class.
+
+        Raises:
+            PluginError: if it cannot be imported.
+        """
         return _resolve(self.factory)
 
 
@@ -73,6 +95,7 @@ class BackboneSpec(ComponentSpec):
     """A backbone; its configuration derives from ``BackboneConfig``."""
 
     kind: ClassVar[str] = "backbone"
+    config_base: ClassVar[str] = "BackboneConfig"
 
 
 @dataclass(frozen=True)
@@ -80,6 +103,7 @@ class MatcherSpec(ComponentSpec):
     """A matcher; its configuration derives from ``MatcherConfig``."""
 
     kind: ClassVar[str] = "matcher"
+    config_base: ClassVar[str] = "MatcherConfig"
 
 
 @dataclass(frozen=True)
@@ -92,8 +116,18 @@ class HeadSpec(ComponentSpec):
     """
 
     kind: ClassVar[str] = "head"
+    config_base: ClassVar[str] = "HeadConfig"
     default_losses: tuple[str, ...] = ()
     default_postprocessors: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for field_name in ("default_losses", "default_postprocessors"):
+            given = getattr(self, field_name)
+            if not isinstance(given, tuple) or not all(isinstance(name, str) for name in given):
+                raise PluginError(
+                    f"head {self.name!r} has {field_name}={given!r}; expected a tuple of names such as ('rpn',)"
+                )
 
 
 @dataclass(frozen=True)
@@ -101,6 +135,7 @@ class LossSpec(ComponentSpec):
     """A loss; its configuration derives from ``LossConfig``."""
 
     kind: ClassVar[str] = "loss"
+    config_base: ClassVar[str] = "LossConfig"
 
 
 @dataclass(frozen=True)
@@ -112,6 +147,7 @@ class PostprocessorSpec(ComponentSpec):
     """
 
     kind: ClassVar[str] = "postprocessor"
+    config_base: ClassVar[str] = "PostprocessorConfig"
     stage: str = "candidates"
 
     def __post_init__(self) -> None:
@@ -135,6 +171,14 @@ class PresetSpec(Spec):
     recipe: Mapping[str, Any] = field(default_factory=dict)
     paper: str | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.recipe, Mapping):
+            raise PluginError(
+                f"preset {self.name!r} has a {type(self.recipe).__name__} for its recipe; "
+                "expected a mapping in the form of a configuration file"
+            )
+
 
 @dataclass(frozen=True)
 class TrackerSpec(Spec):
@@ -155,8 +199,9 @@ class TrackerSpec(Spec):
 def _resolve(reference: str) -> Any:
     module, _, name = reference.partition(":")
     try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
+        with foreign_code():
+            return getattr(import_module(module), name)
+    except ForeignError as error:
         raise PluginError(
             f"cannot load {reference} ({error}); the plugin that provides it is broken or incomplete"
         ) from error

@@ -1,0 +1,85 @@
+"""The plugins installed in this environment: entry points in group ``trackcli``, found without importing any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import Distribution, EntryPoint, distributions
+
+from trackcli.host.guard import ForeignError, foreign_code
+from trackcli.host.hooks import PROJECT
+from trackcli.host.selection import normalise
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An installed plugin that was not imported yet.
+
+    Attributes:
+        name: Name of its entry point.
+        distribution: Name of its distribution.
+        version: Version of its distribution.
+        point: Its entry point; None if the distribution's metadata cannot be read.
+        problem: Why the metadata cannot be read, if so.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    point: EntryPoint | None = None
+    problem: ForeignError | None = None
+
+    def load(self) -> object:
+        """Import the plugin.
+
+        Raises:
+            ForeignError: if that fails, or the metadata could not be read.
+        """
+        if self.point is None:
+            raise self.problem or ForeignError("its metadata names no entry point")
+        with foreign_code():
+            return self.point.load()
+
+
+def find_candidates() -> list[Candidate]:
+    """All plugins, by name of entry point; of a distribution that is found twice, the first on the path counts."""
+    found: dict[str, list[Candidate]] = {}
+    for distribution in distributions():
+        name = _name_of(distribution)
+        if name and normalise(name) not in found:
+            found[normalise(name)] = list(_candidates_of(distribution, name))
+    return sorted(
+        (each for listed in found.values() for each in listed), key=lambda each: (each.name, each.distribution)
+    )
+
+
+def _name_of(distribution: Distribution) -> str | None:
+    """None for what an interrupted installation left behind."""
+    try:
+        with foreign_code():
+            return distribution.name
+    except ForeignError:
+        return None
+
+
+def _candidates_of(distribution: Distribution, name: str) -> Iterator[Candidate]:
+    try:
+        with foreign_code():
+            points = [point for point in distribution.entry_points if point.group == PROJECT]
+            # Reading the metadata file is slow, and most distributions are no plugins.
+            version = (distribution.version or "0") if points else "0"
+    except ForeignError as problem:
+        if _mentions_us(distribution):
+            yield Candidate(name, name, "0", problem=problem)
+        return
+    for point in points:
+        yield Candidate(point.name, name, version, point)
+
+
+def _mentions_us(distribution: Distribution) -> bool:
+    """Whether damaged metadata are a plugin's at all."""
+    try:
+        with foreign_code():
+            return f"[{PROJECT}]" in (distribution.read_text("entry_points.txt") or "")
+    except ForeignError:
+        return False
