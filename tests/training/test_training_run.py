@@ -252,3 +252,24 @@ def test_mistakes_are_one_line_and_exit_code_2(arguments: tuple[str, ...], messa
     assert result.returncode == 2
     assert result.stderr.startswith(message)
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no way to send SIGTERM to one process")
+def test_an_interrupted_run_saves_the_step_it_was_in_and_goes_on_from_there(
+    tiny_cache_folder: Path, tmp_path: Path
+) -> None:
+    options = ["train", "--data", str(tiny_cache_folder), "--steps", "4000", *small_options(), "--device", "cpu"]
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "trackcli", *options, "--set", "train.checkpoint_every=99999", "-o", str(folder)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (folder / "metrics.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert stderr.splitlines()[-1] == "terminated"
+    state, complaints = load_latest(folder)
+    assert state is not None and complaints == []
+    assert state["step"] >= 20  # the first line of metrics.jsonl, and no checkpoint was due by then
+    assert not list(folder.glob("*.part"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from trackcli.errors import UsageError
-from trackcli.video.signals import signals_held
+from trackcli.signals import signals_held
 from trackcli.video.sinks import VideoSink, fit_image
 from trackcli.video.sources import open_source
 

@@ -22,6 +22,7 @@ from trackcli.composition.plan import Plan
 from trackcli.config.training import TrainConfig
 from trackcli.errors import InputDataError
 from trackcli.host.registry import Registry
+from trackcli.signals import signals_held
 from trackcli.tracking.tracker import RUN_TRACKER
 from trackcli.training.checkpoint import load_latest, save_checkpoint
 from trackcli.training.loader import HostBatch, PairLoader, finish_on_device
@@ -113,8 +114,8 @@ class TrainingRun:
     def steps(self) -> Generator[StepReport, None, None]:
         """Train from the current step to the end, a report per step; checkpoints on the way and at every exit.
 
-        An exit in the middle of an update leaves weights that no uninterrupted run would have: then the last checkpoint
-        stands.
+        Ctrl-C and SIGTERM wait for the step in progress, so that what is saved is what an uninterrupted run had there.
+        Should a step fail, its half-done update is not saved and the last checkpoint stands.
         """
         clock = _Clock()
         bad = 0
@@ -122,10 +123,11 @@ class TrainingRun:
             for host in clock.waiting_for(self.loader.batches(self.step, self.total)):
                 rate = rate_at(self.step, self.config)
                 set_rate(self.optimizer, rate)
-                self._between_steps = False
-                terms = self._learn(host)
-                self.step += 1
-                self._between_steps = True
+                with signals_held():
+                    self._between_steps = False
+                    terms = self._learn(host)
+                    self.step += 1
+                    self._between_steps = True
                 if all(math.isfinite(value) for value in terms.values()):
                     bad = 0
                 else:

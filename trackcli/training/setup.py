@@ -11,9 +11,9 @@ from typing import Any
 from trackcli_cache.files import LOCK_NAME
 from trackcli_cache.reader import CropCache
 
-from trackcli.composition.files import full_recipe
 from trackcli.composition.foreign import load_foreign, read_state_dict
 from trackcli.composition.plan import Plan
+from trackcli.composition.record import full_recipe
 from trackcli.errors import UsageError
 from trackcli.host.registry import Registry
 from trackcli.tracking.tracker import resolve_device

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trackcli.errors import UsageError
-from trackcli.video.signals import signals_held
+from trackcli.signals import signals_held
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 
