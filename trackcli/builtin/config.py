@@ -124,8 +124,10 @@ class RpnLossConfig(LossConfig):
     """
 
     takes: ClassVar[tuple[str, ...]] = ("anchors",)
-    positive_iou: float = Field(default=0.6, gt=0, lt=1)
-    negative_iou: float = Field(default=0.3, gt=0, lt=1)
+    positive_iou: float = Field(default=0.6, gt=0, lt=1, description="Anchors from this IoU on are positive")
+    negative_iou: float = Field(
+        default=0.3, gt=0, lt=1, description="Anchors under this IoU are negative; between, ignored"
+    )
     positives: int = Field(default=16, ge=1, description="Most positive anchors per pair")
     anchors: int = Field(default=64, ge=2, description="Most anchors per pair")
     box_weight: float = Field(default=1.2, ge=0, description="Weight of the box term (λ)")

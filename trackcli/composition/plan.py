@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,7 +21,7 @@ from trackcli.config.component import (
 from trackcli.config.recipe import Part, Recipe
 from trackcli.config.suggestions import did_you_mean
 from trackcli.contracts.shapes import LevelShape, MatchShape
-from trackcli.errors import ConfigError, FitError
+from trackcli.errors import ConfigError, FitError, PluginError
 from trackcli.host.registry import Registry
 from trackcli.host.specs import (
     BackboneSpec,
@@ -87,11 +88,11 @@ def plan(recipe: Recipe, registry: Registry) -> Plan:
     """
     _check_listed_once("loss", recipe.loss)
     _check_listed_once("postprocessor", recipe.postprocessor)
-    backbone = _planned(registry, BackboneSpec, recipe.backbone, BackboneConfig)
-    matcher = _planned(registry, MatcherSpec, recipe.matcher, MatcherConfig)
-    head = _planned(registry, HeadSpec, recipe.head, HeadConfig)
-    losses = tuple(_planned(registry, LossSpec, part, LossConfig) for part in recipe.loss)
-    links = [_planned(registry, PostprocessorSpec, part, PostprocessorConfig) for part in recipe.postprocessor]
+    backbone = _planned(registry, BackboneSpec, recipe.backbone)
+    matcher = _planned(registry, MatcherSpec, recipe.matcher)
+    head = _planned(registry, HeadSpec, recipe.head)
+    losses = tuple(_planned(registry, LossSpec, part) for part in recipe.loss)
+    links = [_planned(registry, PostprocessorSpec, part) for part in recipe.postprocessor]
     levels = _as(backbone.config, BackboneConfig).levels()
     head_config = _as(head.config, HeadConfig)
     matcher_config = _as(matcher.config, MatcherConfig).resolve(head_config.widths())
@@ -164,14 +165,9 @@ def _shortened(value: object) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
 
 
-def _planned(registry: Registry, kind: type[ComponentSpec], part: Part, base: type[ComponentConfig]) -> Planned:
+def _planned(registry: Registry, kind: type[ComponentSpec], part: Part) -> Planned:
     spec = registry.find(kind, part.name)
-    config = check_settings(spec, part)
-    if not isinstance(config, base):
-        raise ConfigError(
-            f"{kind.kind} {part.name!r} has a configuration that is no {base.__name__}; its plugin is broken"
-        )
-    return Planned(spec, config)
+    return Planned(spec, check_settings(spec, part))
 
 
 def _check_listed_once(kind: str, parts: Iterable[Part]) -> None:
@@ -191,15 +187,22 @@ def _check_loss(loss: Planned, head: Planned, head_config: HeadConfig, registry:
     takes = _as(loss.config, LossConfig).takes
     if not takes or head_config.predicts in takes:
         return
-    fitting = [
-        name
-        for name in registry.names(LossSpec)
-        if head_config.predicts in registry.find(LossSpec, name).load_config_class().takes
-    ]
+    fitting = _losses_for(head_config.predicts, registry)
     raise FitError(
         f"loss {loss.spec.name!r} takes {' or '.join(takes)}, but head {head.spec.name!r} predicts "
         f"{head_config.predicts}; losses that fit: {', '.join(fitting) or 'none is installed'}"
     )
+
+
+def _losses_for(predicts: str, registry: Registry) -> list[str]:
+    """Names of the losses that take a kind of predictions; one that cannot be loaded is no help to the person."""
+    fitting = []
+    for entry in registry.of_kind(LossSpec):
+        assert isinstance(entry.spec, LossSpec)
+        with suppress(PluginError):
+            if predicts in entry.spec.load_config_class().takes:
+                fitting.append(registry.label(entry))
+    return fitting
 
 
 def _at_stage(links: list[Planned], stage: str) -> tuple[Planned, ...]:
