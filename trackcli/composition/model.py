@@ -40,6 +40,9 @@ class TrackerModel(nn.Module):
         crop: Sizes of template and search region.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         *,
@@ -61,15 +64,15 @@ class TrackerModel(nn.Module):
         self.track_links = nn.ModuleDict(dict(track_links))
         self.crop = crop
         self.normalisation = normalisation
+        # Buffers, so that no step copies constants to the device; not saved, since the recipe holds the numbers.
+        self.register_buffer("mean", torch.tensor(normalisation.mean)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(normalisation.std)[:, None, None], persistent=False)
 
     def normalise(self, images: Tensor) -> Tensor:
         """``(B, 3, S, S)`` RGB 0..255 → the network's input."""
-        settings = self.normalisation
-        if settings.channels == "bgr":
+        if self.normalisation.channels == "bgr":
             images = images.flip(1)
-        mean = images.new_tensor(settings.mean)[:, None, None]
-        std = images.new_tensor(settings.std)[:, None, None]
-        return (images * settings.scale - mean) / std
+        return (images * self.normalisation.scale - self.mean) / self.std
 
     def branch(self, crops: Tensor, boxes_xyxy: Tensor | None = None) -> Branch:
         """Normalise crops and run the backbone."""

@@ -1,0 +1,1 @@
+"""Distance-IoU box loss for trackcli."""

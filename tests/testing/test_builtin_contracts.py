@@ -1,0 +1,60 @@
+"""The built-in components keep the contracts that plugin authors test against."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from trackcli.testing import BackboneContract, HeadContract, LinkContract, LossContract, MatcherContract
+
+
+class TestResNet18(BackboneContract):
+    name = "resnet18"
+    settings: ClassVar = {"depth": 2}
+
+
+class TestDepthwiseCorrelation(MatcherContract):
+    name = "dw-xcorr"
+    settings: ClassVar = {"channels": 16, "template_cells": 4}
+
+
+class TestSharedCorrelation(MatcherContract):
+    name = "dw-xcorr"
+    settings: ClassVar = {"channels": 16, "template_cells": 5, "shared": True}
+
+
+class TestCrossCorrelation(MatcherContract):
+    name = "xcorr"
+    settings: ClassVar = {"channels": 16, "template_cells": 4}
+
+
+class TestRpnHead(HeadContract):
+    name = "rpn"
+    settings: ClassVar = {"hidden": 16}
+
+
+class TestRpnLoss(LossContract):
+    name = "rpn"
+
+
+class TestScalePenalty(LinkContract):
+    name = "scale-penalty"
+
+
+class TestCosineWindow(LinkContract):
+    name = "cosine-window"
+
+
+class TestSelect(LinkContract):
+    name = "select"
+
+
+class TestSmoothSize(LinkContract):
+    name = "smooth-size"
+
+
+class TestClip(LinkContract):
+    name = "clip"
+
+
+class TestHold(LinkContract):
+    name = "hold"
