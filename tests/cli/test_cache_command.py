@@ -60,11 +60,21 @@ def test_skipped_images_are_counted_and_listed_with_v(root, tmp_path):
     assert "skipped ball/img/2.jpg: 2.jpg is no image that can be decoded" in built.stderr
 
 
-def test_no_arguments_show_an_example():
-    done = trackcli("cache", "build")
+def test_without_arguments_the_seeded_synthetic_cache_is_built_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRACKCLI_CACHE_DIR", str(tmp_path / "mine [/x]"))
+    first, second = trackcli("cache", "build"), trackcli("cache", "build")
+    cache = tmp_path / "mine [/x]" / "synth-v1"
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr
+    assert "no --root given: building the cache of seeded synthetic sequences" in first.stderr
+    assert first.stdout.endswith(f"of 288 images in {cache} (1 shard built, 0 kept)\n")
+    assert second.stdout.endswith(f"of 288 images in {cache} (already complete)\n")
+
+
+def test_a_dataset_without_an_output_shows_an_example(tmp_path):
+    done = trackcli("cache", "build", "--root", tmp_path)
     assert done.returncode == 2
     assert done.stderr == (
-        "error: --root is missing; expected a dataset and a folder for its cache, as in: "
+        f"error: --output is missing; expected a folder for the cache of {tmp_path}, as in: "
         "trackcli cache build --dataset folder --root my-videos -o my-cache\n"
     )
 

@@ -135,11 +135,12 @@ def test_items_of_lists_are_addressed_by_name() -> None:
             "--set matcher..channels=1 is no assignment; expected key=value, e.g. matcher.channels=128",
         ),
         ("=1", "--set =1 is no assignment; expected key=value, e.g. matcher.channels=128"),
-        ("loss.rnp.weight=2", "--set loss.rnp.weight=2: 'rnp' is not in the list; it holds: rpn"),
+        ("loss.rnp.weight=2", "--set loss.rnp.weight=2: 'rnp' is not in the list loss; did you mean 'rpn'?"),
         ("loss.rpn=2", "--set loss.rpn=2 names an item but no setting of it; expected e.g. loss.rpn.weight=2"),
         (
             "postprocessor.hold.threshold=1",
-            "--set postprocessor.hold.threshold=1: 'hold' is not in the list; it holds: nothing",
+            "--set postprocessor.hold.threshold=1: 'hold' is not in the list postprocessor; it is empty; "
+            "add to it with --add-postprocessor hold",
         ),
         ("preset.name=a", "--set preset.name=a: preset is 'siamrpn-pp', which has no settings"),
     ],
@@ -152,7 +153,7 @@ def test_assignments_that_lead_nowhere_say_where(assignment: str, message: str) 
 
 
 def test_a_list_that_holds_no_sections_has_no_items_to_address() -> None:
-    with pytest.raises(ConfigError, match="'rpn' is not in the list; it holds: nothing"):
+    with pytest.raises(ConfigError, match="'rpn' is not in the list loss; it is empty"):
         apply_assignments({}, ["loss=['rpn']", "loss.rpn.weight=2"])
 
 

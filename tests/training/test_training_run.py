@@ -238,8 +238,7 @@ def test_a_killed_run_goes_on_where_it_was_and_ends_with_the_same_weights(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("train", "-o", "run"), "error: no --data given; expected a crop cache, e.g. --data CACHE"),
-        (("train", "--data", "cache"), "error: no -o given; expected a run folder, e.g. -o runs/first"),
+        (("train", "--resume"), "error: --resume without -o; expected the folder of the run to go on with"),
         ((*ENOUGH, "--matcher", "dw-xcor"), "error: unknown matcher 'dw-xcor'; did you mean 'dw-xcorr'?"),
         ((*ENOUGH, "--set", "matcher.chanels=3"), "error: matcher.chanels is unknown; did you mean 'channels'?"),
         ((*ENOUGH, "--set", "matcher"), "error: --set matcher is no assignment; expected key=value"),

@@ -15,6 +15,9 @@ EXAMPLE = "for example --init 120,80,60,90"
 _SEPARATORS = re.compile(r"\s*[,;]\s*|\s+")
 _LONGEST_LINE = 4096  # a polygon of eight numbers is far shorter; what is longer is no groundtruth
 
+LARGEST_NUMBER = 1e6
+"""Pixels; no image is so large, and single precision still tells neighbouring pixels apart."""
+
 BoxXywh = tuple[float, float, float, float]
 Tell = Callable[[str], None]
 
@@ -46,7 +49,7 @@ def parse_inits(values: Sequence[str], note: Tell) -> tuple[InitBox, ...]:
 
     Raises:
         UsageError: if there is none, one cannot be read, or two have the same name.
-        InputDataError: if a box has no size or is not finite.
+        InputDataError: if a box has no size, is not finite, or has a number that no image has pixels for.
     """
     if not values:
         raise UsageError(f"no target is given; add its box in the first frame as --init x,y,w,h in pixels, {EXAMPLE}")
@@ -135,6 +138,10 @@ def _box_from_numbers(numbers: Sequence[float], given: str, note: Tell) -> BoxXy
         raise UsageError(f"{given} has {count}; expected four, x,y,w,h in pixels, {EXAMPLE}")
     if not all(map(math.isfinite, numbers)):
         raise InputDataError(f"{given} has a number that is not finite; expected x,y,w,h in pixels, {EXAMPLE}")
+    if max(map(abs, numbers)) > LARGEST_NUMBER:
+        raise InputDataError(
+            f"{given} has a number beyond {LARGEST_NUMBER:.0f}; expected x,y,w,h in pixels of the image, {EXAMPLE}"
+        )
     if len(numbers) == 8:
         note(f"{given} is a polygon; its bounding box is used")
         box = _bounding_box(numbers)

@@ -42,6 +42,8 @@ def build(
 ) -> None:
     """Cut two crops per annotated object into a cache; run it again after an interruption to continue.
 
+    Without --root: a small cache of seeded synthetic sequences, the one that training uses without --data.
+
     Example: trackcli cache build --dataset folder --root my-videos -o my-cache
     """
     from trackcli_cache.catalogue import open_dataset
@@ -49,11 +51,17 @@ def build(
     from trackcli.cli.console import Console
     from trackcli.errors import UsageError
 
-    if root is None or output is None:
-        missing = "--root" if root is None else "--output"
-        raise UsageError(f"{missing} is missing; expected a dataset and a folder for its cache, as in: {EXAMPLE}")
     console = Console(quiet=quiet or as_json, verbose=verbose)
-    report = _build_with_progress(open_dataset(dataset, root), output, limit, force, console)
+    if root is None:
+        if limit is not None:
+            raise UsageError(
+                f"--limit {limit} without --root; expected a dataset to take images from, as in: {EXAMPLE}"
+            )
+        report, output = _build_synthetic(output, force, console)
+    elif output is None:
+        raise UsageError(f"--output is missing; expected a folder for the cache of {root}, as in: {EXAMPLE}")
+    else:
+        report = _build_with_progress(open_dataset(dataset, root), output, limit, force, console)
     for path, reason in report.manifest.skipped.images:
         console.detail(f"skipped {path}: {reason}")
     _print_report(report, output, as_json=as_json)
@@ -98,6 +106,26 @@ def _build_with_progress(
             )
 
         return build_cache(reader, output, limit=limit, force=force, on_progress=show)
+
+
+def _build_synthetic(output: Path | None, force: bool, console: Console) -> tuple[BuildReport, Path]:
+    """The cache of synthetic sequences, and where it is."""
+    import os
+
+    from trackcli.config.folders import user_cache_folder
+    from trackcli.synth.cache import build_synth_cache, synth_cache_path
+
+    folder = user_cache_folder(os.environ)
+    console.note(f"no --root given: building the cache of seeded synthetic sequences; for your own data: {EXAMPLE}")
+    with console.progress() as progress:
+        task = progress.add_task("making sequences", total=None, rate="")
+        report = build_synth_cache(
+            folder,
+            output=output,
+            force=force,
+            on_sequence=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    return report, output or synth_cache_path(folder)
 
 
 def _print_report(report: BuildReport, output: Path, *, as_json: bool) -> None:

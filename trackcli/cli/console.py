@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trackcli.cli.errors import strip_control_characters
+from trackcli.cli.streams import say
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -29,11 +30,11 @@ class Console:
     def note(self, text: str) -> None:
         """One line for the person, on stderr."""
         if not self.quiet:
-            print(strip_control_characters(text), file=sys.stderr, flush=True)
+            say(strip_control_characters(text), sys.stderr)
 
     def warn(self, text: str) -> None:
         """One line about something that was repaired or left out, on stderr, even when quiet."""
-        print(f"warning: {strip_control_characters(text)}", file=sys.stderr, flush=True)
+        say(f"warning: {strip_control_characters(text)}", sys.stderr)
 
     def detail(self, text: str) -> None:
         """One line that only ``-v`` shows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import traceback
@@ -9,6 +10,7 @@ import traceback
 import typer
 from trackcli_cache.errors import CacheError
 
+from trackcli.cli.streams import say
 from trackcli.errors import TrackcliError
 
 EXIT_INTERNAL = 1
@@ -16,6 +18,8 @@ EXIT_USAGE = 2
 EXIT_INPUT = 3
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
 
 
 class Terminated(BaseException):
@@ -43,10 +47,11 @@ def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
     if debug:
         traceback.print_exception(error, file=sys.stderr)
     message = _message(error, code)
-    if as_json:
-        print(json.dumps({"error": message, "exit_code": code}))
-    else:
-        print(f"error: {message}" if code not in {EXIT_INTERRUPTED, EXIT_TERMINATED} else message, file=sys.stderr)
+    if as_json and say(json.dumps({"error": message, "exit_code": code}), sys.stdout):
+        return code
+    # What typer raises for a bare ``trackcli`` is the help, no fault.
+    is_plain = code in {EXIT_INTERRUPTED, EXIT_TERMINATED} or message.startswith("Usage: ")
+    say(message if is_plain else f"error: {message}", sys.stderr)
     return code
 
 
@@ -57,6 +62,8 @@ def _message(error: BaseException, code: int) -> str:
         return "terminated"
     text = error.format_message() if isinstance(error, typer.TyperException) else str(error)
     text = strip_control_characters(text) or type(error).__name__
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return f"writing failed: {error.strerror}; make room, or choose another place, and run again"
     if code == EXIT_INTERNAL and not isinstance(error, TrackcliError):
         return f"internal error: {type(error).__name__}: {text}; run again with --debug for the traceback"
     return text

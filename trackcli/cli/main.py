@@ -11,8 +11,9 @@ from types import FrameType
 
 import typer
 
-from trackcli.cli import cache, demo, doctor, evaluate, plugins, synth, track, train
+from trackcli.cli import cache, demo, doctor, evaluate, plugins, presets, synth, track, trackers, train
 from trackcli.cli.errors import EXIT_INTERRUPTED, Terminated, report
+from trackcli.cli.notices import show_version_warnings_as_lines
 
 app = typer.Typer(
     name="trackcli",
@@ -28,6 +29,8 @@ app.add_typer(cache.app, name="cache")
 app.command("synth")(synth.synth)
 app.command("demo")(demo.demo)
 app.add_typer(plugins.app, name="plugins")
+app.add_typer(presets.app, name="presets")
+app.add_typer(trackers.app, name="trackers")
 app.command("doctor")(doctor.doctor)
 
 
@@ -68,6 +71,7 @@ def _on_sigterm(signum: int, frame: FrameType | None) -> None:
 def main() -> None:
     """Run the command line; exit codes are documented in ``docs/architecture.md``."""
     signal.signal(signal.SIGTERM, _on_sigterm)
+    show_version_warnings_as_lines()
     try:
         code = app(standalone_mode=False) or 0
         if code == EXIT_INTERRUPTED:  # typer turns Ctrl-C into this code and says nothing

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ import typer
 from trackcli.cli.boxes import InitBox, check_boxes, parse_inits
 from trackcli.cli.console import Console
 from trackcli.cli.errors import Terminated
+from trackcli.cli.streams import silence
 from trackcli.errors import UsageError
 from trackcli.tracking.timing import StageTimer
 
@@ -90,12 +90,13 @@ def track(
             if as_json:
                 print(json.dumps(run.summary(outputs)), flush=True)
         except BrokenPipeError:
-            _silence_stdout()
+            silence(sys.stdout)
             return
         except (KeyboardInterrupt, Terminated):
             console.note(f"stopped early; what was tracked so far: {outputs.describe()}")
             raise
-    console.note(f"tracked {run.frames} frames at {run.fps:.1f} fps: {outputs.describe()}")
+    noun = "frame" if run.frames == 1 else "frames"
+    console.note(f"tracked {run.frames} {noun} at {run.fps:.1f} fps: {outputs.describe()}")
 
 
 @dataclass(frozen=True)
@@ -116,10 +117,15 @@ class _Outputs:
         """Refuse names that cannot be written, before any work is done.
 
         Raises:
-            UsageError: for a file that exists, an unknown suffix, a missing folder, or the source itself.
+            UsageError: for a file that exists, a folder, an unknown suffix, a missing folder, the source itself, or a
+                stdout that is closed.
         """
         from trackcli.video.results import check_results_path
 
+        if self.csv_on_stdout and sys.stdout is None:
+            raise UsageError(
+                "stdout is closed and there is no -o; expected a place for the boxes, such as -o boxes.csv"
+            )
         if self.results is not None:
             check_results_path(self.results, target_count)
         if self.video is not None:
@@ -131,6 +137,10 @@ class _Outputs:
                 raise UsageError(f"output '{path}' has no folder to be in; create '{path.parent}' first")
             if path.exists() and Path(source).exists() and path.samefile(source):
                 raise UsageError(f"output '{path}' is the source itself; choose another name")
+            if path.is_dir():
+                raise UsageError(
+                    f"output '{path}' is a folder; expected the name of a file, such as '{path / path.name}'"
+                )
             if path.exists() and not overwrite:
                 raise UsageError(f"output '{path}' exists; choose another name, or add --force to overwrite it")
 
@@ -254,8 +264,3 @@ class _VideoWriter:
             drawn = draw_boxes(self._image, frame.boxes_xyxy, self._labels, frame.scores)
         with self._timer.stage("encode"):
             self._sink.write(drawn, frame.time_s)
-
-
-def _silence_stdout() -> None:
-    """Nobody reads stdout any more: let what Python flushes at its end go nowhere instead of into an error."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +12,13 @@ from trackcli.cli.completion import completion_of
 from trackcli.cli.console import Console
 
 if TYPE_CHECKING:
+    from trackcli.composition.defaults import Completed
+    from trackcli.composition.plan import Plan
+    from trackcli.host.registry import Registry
     from trackcli.training.run import StepReport, TrainingRun
+
+CONFIG_FILE = "config.toml"
+"""In a run folder: the whole recipe with origins, for ``--config``."""
 
 LOG_EVERY = 20
 """Steps between two lines of ``metrics.jsonl``."""
@@ -56,8 +62,8 @@ def train(
         list[str],
         typer.Option("--set", help="One setting, e.g. matcher.channels=128 or loss.rpn.weight=2; repeatable."),
     ] = [],  # noqa: B006
-    data: Annotated[list[str], typer.Option(help="Crop cache, DIR or DIR=WEIGHT; repeatable.")] = [],  # noqa: B006
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Run folder.")] = None,
+    data: Annotated[list[str], typer.Option(help="Crop cache, DIR or DIR=WEIGHT; repeatable; else synthetic.")] = [],  # noqa: B006
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Run folder; default: runs/PRESET-N.")] = None,
     steps: Annotated[int | None, typer.Option(help="Stop after this many steps.", min=1)] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs, counted in pairs.", min=1)] = None,
     batch: Annotated[int | None, typer.Option(help="Pairs per step.", min=1)] = None,
@@ -67,38 +73,120 @@ def train(
     val: Annotated[Path | None, typer.Option(help="Folder of sequences; validates by tracking them.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Start over in a folder that holds a run.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object about the finished run.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors and results.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More detail.")] = False,
+    print_config: Annotated[
+        bool,
+        typer.Option("--print-config", help="Print the whole recipe with the origin of every setting; train nothing."),
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Train a tracker.
+    """Train a tracker. Without --data: a short smoke run on synthetic sequences.
 
     Example: trackcli train --matcher dw-xcorr --head rpn --data caches/mine -o runs/first
     """
-    from trackcli_cache.files import only_writer
-
-    from trackcli.composition.defaults import complete
+    from trackcli.cli.recipe_options import option_layers, with_epochs, with_smoke_settings
+    from trackcli.composition.defaults import complete_layers
     from trackcli.composition.plan import plan
     from trackcli.errors import UsageError
     from trackcli.host.registry import installed
-    from trackcli.training.setup import DataSource, prepare_folder, set_up
 
     console = Console(quiet, verbose)
-    if not data:
-        raise UsageError("no --data given; expected a crop cache, e.g. --data CACHE (made by trackcli cache build)")
-    if output is None:
-        raise UsageError("no -o given; expected a run folder, e.g. -o runs/first")
+    if resume and output is None and not print_config:
+        raise UsageError("--resume without -o; expected the folder of the run to go on with, e.g. -o runs/first")
     named = {"backbone": backbone, "matcher": matcher, "head": head}
-    layered = _layers(preset, config, named, {"loss": loss, "postprocessor": postprocessor})
+    layers = option_layers(preset, config, named, {"loss": loss, "postprocessor": postprocessor})
+    if epochs is not None and steps is None:
+        layers = with_epochs(layers)
+    if not data and not print_config:
+        layers = with_smoke_settings(layers)
     shortcuts = {"steps": steps, "epochs": epochs, "batch": batch, "seed": seed}
     assignments = [*settings, *(f"train.{key}={value}" for key, value in shortcuts.items() if value is not None)]
     registry = installed()
     added = {"loss": add_loss, "postprocessor": add_postprocessor}
-    completed = complete(layered, registry, assignments, added=added)
+    completed = complete_layers(layers, registry, assignments, added=added)
     planned = plan(completed.recipe, registry)
     for line in completed.notes:
         console.note(line)
+    if print_config:
+        _print_config(completed, planned, as_json=as_json)
+        return
+    _train(
+        completed,
+        planned,
+        registry,
+        data=data or [_synthetic_data(console)],
+        output=output or _next_run_folder(completed.recipe.preset, console),
+        device=device,
+        init_backbone=init_backbone,
+        val=val,
+        resume=resume,
+        force=force,
+        as_json=as_json,
+        console=console,
+    )
+
+
+def _print_config(completed: Completed, planned: Plan, *, as_json: bool) -> None:
+    import json
+
+    from trackcli.composition.record import recipe_data, recipe_origins, recipe_toml
+
+    if as_json:
+        print(json.dumps({"recipe": recipe_data(planned), "origins": recipe_origins(completed, planned)}))
+    else:
+        print(recipe_toml(completed, planned), end="")
+
+
+def _synthetic_data(console: Console) -> str:
+    """Build the synthetic cache, once, and say that this is no real training."""
+    import os
+
+    from trackcli.config.folders import user_cache_folder
+    from trackcli.synth.cache import build_synth_cache, synth_cache_path
+
+    folder = user_cache_folder(os.environ)
+    console.note(
+        f"no --data given: smoke run, not a real training, on synthetic sequences in {synth_cache_path(folder)}; "
+        "for a real one: trackcli cache build --root DATASET -o CACHE, then --data CACHE"
+    )
+    with console.progress() as progress:
+        task = progress.add_task("making sequences", total=None, rate="")
+        build_synth_cache(folder, on_sequence=lambda done, total: progress.update(task, completed=done, total=total))
+    return str(synth_cache_path(folder))
+
+
+def _next_run_folder(preset: str | None, console: Console) -> Path:
+    """``runs/siamrpn-pp-1``, or the first number that is free."""
+    from itertools import count
+
+    name = (preset or "recipe").replace(":", "-")
+    folder = next(path for number in count(1) if not (path := Path("runs") / f"{name}-{number}").exists())
+    console.note(f"no -o given: the run goes to {folder}")
+    return folder
+
+
+def _train(
+    completed: Completed,
+    planned: Plan,
+    registry: Registry,
+    *,
+    data: Sequence[str],
+    output: Path,
+    device: str,
+    init_backbone: Path | None,
+    val: Path | None,
+    resume: bool,
+    force: bool,
+    as_json: bool,
+    console: Console,
+) -> None:
+    from trackcli_cache.files import only_writer, write_whole
+
+    from trackcli.composition.record import recipe_toml
+    from trackcli.training.setup import DataSource, prepare_folder, set_up
+
     sources = [DataSource.parse(text) for text in data]
     with only_writer(output):
         prepare_folder(output, resume=resume, force=force)
@@ -112,23 +200,11 @@ def train(
             note=console.note,
             warn=console.warn,
         )
+        write_whole(output / CONFIG_FILE, recipe_toml(completed, planned).encode())
         if resume:
             console.note(f"resuming at step {run.step}" if run.resume() else "nothing to resume: starting at step 0")
         last = _run(run, console, val)
         _finish(run, last, val, console, as_json=as_json)
-
-
-def _layers(
-    preset: str, files: Sequence[Path], named: Mapping[str, str], lists: Mapping[str, Sequence[str]]
-) -> dict[str, Any]:
-    """Preset, configuration files and named components, each laid over the one before."""
-    from trackcli.config.layers import merge, read_config_file
-
-    layered: dict[str, Any] = {"preset": preset} if preset else {}
-    for file in files:
-        layered = merge(layered, read_config_file(file))
-    layered = merge(layered, {kind: {"name": name} for kind, name in named.items() if name})
-    return merge(layered, {kind: [{"name": name} for name in names] for kind, names in lists.items() if names})
 
 
 def _run(run: TrainingRun, console: Console, val: Path | None) -> StepReport | None:

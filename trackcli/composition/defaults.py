@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from trackcli.composition.plan import explain
-from trackcli.config.layers import LISTS, apply_assignments, merge
+from trackcli.config.layers import LISTS, apply_assignments, assigned_key
+from trackcli.config.origins import COMPLETE, DEFAULT_ORIGIN, SINGLE_PARTS, Key, Layer, merged, origin_in, stacked
 from trackcli.config.recipe import Recipe
 from trackcli.errors import ConfigError
 from trackcli.host.registry import Registry
@@ -26,10 +27,25 @@ class Completed:
     Attributes:
         recipe: The recipe.
         notes: One line per substitution, for the person.
+        layers: What the recipe is made of, lowest first; for the origins of its settings.
+        assigned: The keys that ``--set`` gave, and the whole assignment, in order.
+        added: Components put at the end of a list: ``(kind, name)``.
     """
 
     recipe: Recipe
     notes: tuple[str, ...]
+    layers: tuple[Layer, ...] = ()
+    assigned: tuple[tuple[Key, str], ...] = ()
+    added: frozenset[tuple[str, str]] = frozenset()
+
+    def origin(self, key: Key) -> str:
+        """Who set a setting: ``--set …``, ``--config FILE``, ``--matcher NAME``, ``preset NAME``, or ``default``."""
+        for assigned, assignment in reversed(self.assigned):
+            if key[: len(assigned)] == assigned:
+                return f"--set {assignment}"
+        if key[:2] in self.added:
+            return f"--add-{key[0]} {key[1]}" if key[2:] == ("name",) else DEFAULT_ORIGIN
+        return origin_in(self.layers, key)
 
 
 def complete(
@@ -41,26 +57,46 @@ def complete(
 ) -> Completed:
     """Turn partial recipe data, and ``--set`` assignments on top of it, into a whole recipe.
 
-    The preset is the one named, or the home preset of the matcher, or ``siamrpn-pp``. A head other than the preset's
-    brings its own losses and postprocessors. ``added`` names go to the end of the lists ``loss`` and ``postprocessor``.
+    Like :func:`complete_layers` with one layer.
 
     Raises:
         UnknownNameError: for names nobody provides.
         ConfigError: for keys or values that do not fit.
     """
-    _check_sections(data)
+    return complete_layers([Layer("given", data)], registry, assignments, added=added)
+
+
+def complete_layers(
+    layers: Sequence[Layer],
+    registry: Registry,
+    assignments: Iterable[str] = (),
+    *,
+    added: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Completed:
+    """Turn layers of partial recipe data, lowest first, and ``--set`` assignments on top, into a whole recipe.
+
+    The preset is the one named, or the home preset of the matcher, or ``siamrpn-pp``; a layer with ``complete = true``
+    needs none. A head other than the preset's brings its own losses and postprocessors. ``added`` names go to the end
+    of the lists ``loss`` and ``postprocessor``.
+
+    Raises:
+        UnknownNameError: for names nobody provides.
+        ConfigError: for keys or values that do not fit.
+    """
+    for layer in layers:
+        _check_sections(layer.data)
     notes: list[str] = []
-    preset_name = data.get("preset") or _home_preset(data, registry)
-    if not data.get("preset"):
-        notes.append(f"preset {preset_name}: supplies what is not named")
-    preset = registry.find(PresetSpec, preset_name)
-    base = dict(preset.recipe)
-    _drop_replaced(base, data)
-    merged = merge(base, {**data, "preset": preset_name})
-    _fill_from_head(merged, registry, notes)
+    stack = stacked(layers)
+    if not any(layer.data.get(COMPLETE) is True for layer in layers):
+        stack = stacked([*_preset_layers(merged(stack), registry, notes), *stack])
+    stack = [*_head_layers(merged(stack), registry, notes), *stack]
+    data = merged(stack)
     for kind, names in added.items():
-        merged[kind] = [*merged[kind], *({"name": name} for name in names)]
-    return Completed(to_recipe(apply_assignments(merged, assignments)), tuple(notes))
+        data[kind] = [*data[kind], *({"name": name} for name in names)]
+    given = tuple(assignments)
+    recipe = to_recipe(apply_assignments(data, given))
+    pairs = frozenset((kind, name) for kind, names in added.items() for name in names)
+    return Completed(recipe, tuple(notes), tuple(stack), tuple((assigned_key(text), text) for text in given), pairs)
 
 
 def to_recipe(data: Mapping[str, Any]) -> Recipe:
@@ -77,9 +113,11 @@ def to_recipe(data: Mapping[str, Any]) -> Recipe:
 
 def _check_sections(data: Mapping[str, Any]) -> None:
     """Configuration files hold anything; what follows relies on sections and lists of sections."""
+    if not isinstance(data.get(COMPLETE, False), bool):
+        raise ConfigError(f"{COMPLETE} = {data[COMPLETE]!r} does not fit; expected true or false")
     if not isinstance(data.get("preset", ""), str | None):
         raise ConfigError(f"preset = {data['preset']!r} does not fit; expected a name")
-    for kind in ("backbone", "matcher", "head"):
+    for kind in SINGLE_PARTS:
         part = data.get(kind, {})
         if not isinstance(part, Mapping) or not isinstance(part.get("name", ""), str):
             raise ConfigError(f"{kind} = {part!r} does not fit; expected a section with a name and settings")
@@ -93,31 +131,35 @@ def _is_named(item: object) -> bool:
     return isinstance(item, Mapping) and isinstance(item.get("name"), str)
 
 
-def _home_preset(data: Mapping[str, Any], registry: Registry) -> str:
+def _preset_layers(data: Mapping[str, Any], registry: Registry, notes: list[str]) -> list[Layer]:
+    """The preset's recipe, and the preset's name where nobody named it."""
+    named = data.get("preset")
     matcher = data.get("matcher", {}).get("name")
+    name = named or _home_preset(matcher, registry)
+    preset = registry.find(PresetSpec, name)
+    _check_sections(preset.recipe)
+    layers = [Layer(f"preset {name}", preset.recipe)]
+    if not named:
+        notes.append(f"preset {name}: supplies what is not named")
+        origin = f"home preset of matcher {matcher}" if matcher else "nothing else was named"
+        layers.append(Layer(origin, {"preset": name}))
+    return layers
+
+
+def _home_preset(matcher: str | None, registry: Registry) -> str:
     if matcher is None:
         return FALLBACK_PRESET
     return registry.find(MatcherSpec, matcher).home_preset or FALLBACK_PRESET
 
 
-def _drop_replaced(base: dict[str, Any], data: Mapping[str, Any]) -> None:
-    """Settings of a preset's component do not carry over to another component named in its place."""
-    for kind in ("backbone", "matcher", "head"):
-        given = data.get(kind, {}).get("name")
-        if given is None or kind not in base or given == base[kind]["name"]:
-            continue
-        base[kind] = {"name": given}
-        if kind == "head":
-            base.pop("loss", None)
-            base.pop("postprocessor", None)
-    for kind in LISTS:
-        if kind in data:
-            base.pop(kind, None)
-
-
-def _fill_from_head(merged: dict[str, Any], registry: Registry, notes: list[str]) -> None:
-    head = registry.find(HeadSpec, merged["head"]["name"])
+def _head_layers(data: Mapping[str, Any], registry: Registry, notes: list[str]) -> list[Layer]:
+    """The head's default losses and postprocessors, for the lists that nobody gave."""
+    if "name" not in data.get("head", {}):
+        raise ConfigError("head.name is missing; expected the name of a head, e.g. --head rpn")
+    head = registry.find(HeadSpec, data["head"]["name"])
+    layers = []
     for kind, names in (("loss", head.default_losses), ("postprocessor", head.default_postprocessors)):
-        if kind not in merged:
-            merged[kind] = [{"name": name} for name in names]
+        if kind not in data:
+            layers.append(Layer(f"head {head.name}", {kind: [{"name": name} for name in names]}))
             notes.append(f"{kind}: {', '.join(names) or 'none'} (head {head.name})")
+    return layers

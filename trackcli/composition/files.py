@@ -6,6 +6,7 @@ The header holds component *names*, never import paths; the tensors hold numbers
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +21,12 @@ from trackcli_cache.files import write_whole
 from trackcli.composition.build import build_model
 from trackcli.composition.defaults import to_recipe
 from trackcli.composition.model import TrackerModel
-from trackcli.composition.plan import Plan, Planned, plan
-from trackcli.config.recipe import Part, Recipe
-from trackcli.errors import InputDataError, UnknownNameError
+from trackcli.composition.plan import Plan, plan
+from trackcli.composition.record import component_versions, recipe_data
+from trackcli.composition.versions import settle
+from trackcli.config.recipe import Recipe
+from trackcli.errors import InputDataError
 from trackcli.host.registry import Registry
-from trackcli.host.specs import LossSpec
 
 HEADER_KEY = "trackcli"
 FORMAT_VERSION = 1
@@ -52,7 +54,7 @@ def save_tracker(
     """Write a tracker file (float weights as fp16) beside its final name, then rename it."""
     header = {
         "format": FORMAT_VERSION,
-        "recipe": full_recipe(planned).model_dump(mode="json", exclude_none=True),
+        "recipe": recipe_data(planned),
         "components": component_versions(planned, registry),
         "provenance": dict(provenance),
     }
@@ -103,10 +105,14 @@ def load_tracker(path: Path, registry: Registry) -> tuple[TrackerModel, Plan, Tr
 
     Raises:
         InputDataError: if the file cannot be used or its tensors do not fit its recipe.
-        UnknownNameError: if a component is not installed.
+        PluginError: if a component is not installed, saying what to install.
+        UnknownNameError: likewise, for a file that does not say who provided it.
+
+    Warns:
+        VersionWarning: if another minor version of a component wrote the file.
     """
     described = read_header(path)
-    planned = plan(_trackable(described.recipe, registry), registry)
+    planned = plan(settle(described.recipe, described.components, registry, file=path), registry)
     with torch.device("meta"):
         expected = {name: tuple(tensor.shape) for name, tensor in build_model(planned).state_dict().items()}
     with safe_open(path, framework="pt") as file:
@@ -116,54 +122,6 @@ def load_tracker(path: Path, registry: Registry) -> tuple[TrackerModel, Plan, Tr
     model = build_model(planned)
     model.load_state_dict(weights)
     return model, planned, described
-
-
-def full_recipe(planned: Plan) -> Recipe:
-    """The plan's recipe with every setting written out, so that changed defaults cannot change old files."""
-    recipe = planned.recipe
-    all_links = (*planned.candidate_links, planned.select, *planned.track_links)
-    links = {link.spec.name: link for link in all_links}
-    return recipe.model_copy(
-        update={
-            "backbone": _full_part(recipe.backbone, planned.backbone),
-            "matcher": _full_part(recipe.matcher, planned.matcher),
-            "head": _full_part(recipe.head, planned.head),
-            "loss": tuple(_full_part(*pair) for pair in zip(recipe.loss, planned.losses, strict=True)),
-            "postprocessor": tuple(
-                _full_part(part, links[part.name.rpartition(":")[2]]) for part in recipe.postprocessor
-            ),
-            "normalisation": planned.normalisation,
-        }
-    )
-
-
-def component_versions(planned: Plan, registry: Registry) -> dict[str, str]:
-    """``kind:name`` → ``distribution version`` for every component of the plan."""
-    parts = (planned.backbone, planned.matcher, planned.head, *planned.losses)
-    links = (*planned.candidate_links, planned.select, *planned.track_links)
-    versions = {}
-    for part in (*parts, *links):
-        provided = next(entry for entry in registry.provided if entry.spec is part.spec)
-        versions[f"{part.spec.kind}:{part.spec.name}"] = f"{provided.distribution} {provided.version}"
-    return versions
-
-
-def _trackable(recipe: Recipe, registry: Registry) -> Recipe:
-    """The recipe without losses that are not installed: tracking needs none."""
-    return recipe.model_copy(update={"loss": tuple(part for part in recipe.loss if _is_installed(part, registry))})
-
-
-def _is_installed(loss: Part, registry: Registry) -> bool:
-    try:
-        registry.find(LossSpec, loss.name)
-    except UnknownNameError:
-        return False
-    return True
-
-
-def _full_part(part: Part, planned: Planned) -> Part:
-    """The part under the name that the recipe gave it: ``distribution:name`` stays, it may be needed to find it."""
-    return Part(name=part.name, **planned.config.model_dump(mode="json"))
 
 
 def _check_shapes(path: Path, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> None:
@@ -189,3 +147,9 @@ def _full(tensor: Tensor) -> Tensor:
 def count_parameters(module: nn.Module) -> int:
     """Number of learnt values."""
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+def count_stored(path: Path) -> int:
+    """Number of values in a tracker file, counted from its header: nothing is allocated."""
+    with safe_open(path, framework="pt") as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118  # no mapping

@@ -61,7 +61,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         ) from error
     except Exception as error:  # pickle.UnpicklingError and what hostile pickles raise
         raise InputDataError(
-            f"weights file {path} is no plain state dict ({_first_line(error)}); expected tensors only"
+            f"weights file {path} is no plain state dict; expected tensors only, as safetensors or torch.save write them"
         ) from error
     for wrapper in _WRAPPERS:
         if isinstance(data, dict) and isinstance(data.get(wrapper), dict):

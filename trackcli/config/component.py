@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,20 @@ class ComponentConfig(BaseModel):
     """Settings of one component: frozen, unknown keys are errors, numbers are finite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def migrate(cls, settings: dict[str, Any], version: str) -> dict[str, Any]:
+        """Bring settings from a tracker file into today's form; a component whose settings changed overrides this.
+
+        Args:
+            settings: What an older or newer version of the component's distribution wrote; unchecked, yours to change.
+            version: That version, ``"0.1.0"``.
+
+        Example:
+            >>> if "width" in settings:  # until 0.2
+            ...     settings["channels"] = settings.pop("width")
+        """
+        return settings
 
 
 class Normalisation(ComponentConfig):

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from trackcli.config.suggestions import did_you_mean
 from trackcli.errors import ConfigError
 
 LISTS = ("loss", "postprocessor")
@@ -67,12 +68,22 @@ def apply_assignments(data: Mapping[str, Any], assignments: Iterable[str]) -> di
     """
     result = dict(data)
     for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        steps = key.strip().split(".")
-        if not equals or not all(steps):
-            raise ConfigError(f"--set {assignment} is no assignment; expected key=value, e.g. matcher.channels=128")
-        result = _assign(result, steps, _parse_value(text.strip()), assignment)
+        text = assignment.partition("=")[2]
+        result = _assign(result, list(assigned_key(assignment)), _parse_value(text.strip()), assignment)
     return result
+
+
+def assigned_key(assignment: str) -> tuple[str, ...]:
+    """``("matcher", "channels")`` of ``matcher.channels=256``.
+
+    Raises:
+        ConfigError: if there is no ``=``, or no key before it.
+    """
+    key, equals, _ = assignment.partition("=")
+    steps = tuple(key.strip().split("."))
+    if not equals or not all(steps):
+        raise ConfigError(f"--set {assignment} is no assignment; expected key=value, e.g. matcher.channels=128")
+    return steps
 
 
 def _assign(data: Mapping[str, Any], steps: list[str], value: Any, assignment: str) -> dict[str, Any]:
@@ -81,7 +92,7 @@ def _assign(data: Mapping[str, Any], steps: list[str], value: Any, assignment: s
     if not rest:
         result[head] = value
     elif head in LISTS and isinstance(result.get(head), list | tuple):
-        result[head] = _assign_item(result[head], rest, value, assignment)
+        result[head] = _assign_item(result[head], rest, value, assignment, head)
     elif isinstance(below := result.get(head, {}), Mapping):
         result[head] = _assign(below, rest, value, assignment)
     else:
@@ -89,12 +100,13 @@ def _assign(data: Mapping[str, Any], steps: list[str], value: Any, assignment: s
     return result
 
 
-def _assign_item(items: Iterable[Any], steps: list[str], value: Any, assignment: str) -> list[Any]:
+def _assign_item(items: Iterable[Any], steps: list[str], value: Any, assignment: str, kind: str) -> list[Any]:
     listed = list(items)
     name, *setting = steps
     names = [item["name"] for item in listed if isinstance(item, Mapping)]
     if name not in names:
-        raise ConfigError(f"--set {assignment}: {name!r} is not in the list; it holds: {', '.join(names) or 'nothing'}")
+        hint = did_you_mean(name, names) if names else f"it is empty; add to it with --add-{kind} {name}"
+        raise ConfigError(f"--set {assignment}: {name!r} is not in the list {kind}; {hint}")
     if not setting:
         raise ConfigError(f"--set {assignment} names an item but no setting of it; expected e.g. loss.rpn.weight=2")
     return [

@@ -61,6 +61,7 @@ def open_video(path: Path, *, start: int, end: int | None, warn: Warn) -> FrameS
         fps=reader.fps,
         frame_count=reader.count_between(start, end),
         close=container.close,
+        warn=warn,
     )
 
 

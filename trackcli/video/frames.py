@@ -55,6 +55,7 @@ class FrameSource:
         fps: float | None,
         frame_count: int | None,
         close: Callable[[], None] = lambda: None,
+        warn: Warn = lambda text: None,
     ) -> None:
         self.name = name
         self.fps = fps
@@ -63,6 +64,8 @@ class FrameSource:
         self._read_ahead: deque[Frame] = deque()
         self._size_wh: tuple[int, int] | None = None
         self._close = close
+        self._warn = warn
+        self._changes_size = False
 
     @property
     def size_wh(self) -> tuple[int, int]:
@@ -87,7 +90,22 @@ class FrameSource:
     def __iter__(self) -> Iterator[Frame]:
         while self._read_ahead:
             yield self._read_ahead.popleft()
-        yield from self._frames
+        for frame in self._frames:
+            self._watch_size(frame)
+            yield frame
+
+    def _watch_size(self, frame: Frame) -> None:
+        """Say it once, if a frame has another size than the first one: it may be a stray from elsewhere."""
+        if frame.image is None or self._changes_size:
+            return
+        height, width = frame.image.shape[:2]
+        self._size_wh = self._size_wh or (width, height)
+        if (width, height) != self._size_wh:
+            self._changes_size = True
+            self._warn(
+                f"frame {frame.index} of '{self.name}' is {width}x{height} pixels, the first one is "
+                f"{self._size_wh[0]}x{self._size_wh[1]}; boxes are in each frame's own pixels"
+            )
 
     def close(self) -> None:
         """Let go of files and decoders; closing twice is fine."""

@@ -7,6 +7,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -49,6 +50,7 @@ class ResultWriter:
         self._names = tuple(names)
         self._format_frame = format_frame
         self._owned = owned
+        self._whole_bytes = 0
         self._write_text(header)
 
     def write(self, frame: TrackedFrame) -> None:
@@ -62,15 +64,24 @@ class ResultWriter:
 
     def _write_text(self, text: str) -> None:
         data = text.encode("utf-8")
+        written = 0
         try:
-            while data:
-                data = data[os.write(self._descriptor, data) :]
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
         except BrokenPipeError:
             raise
         except OSError as error:
+            self._drop_half_lines()
             raise TrackcliError(
                 f"writing to {self._name} failed: {error.strerror}; what came before is there; make room and run again"
             ) from error
+        self._whole_bytes += len(data)
+
+    def _drop_half_lines(self) -> None:
+        """A disk that fills up takes the first part of a write; cut the file back to its last whole line."""
+        if self._owned:
+            with suppress(OSError):  # no file but a pipe, which cannot be cut
+                os.ftruncate(self._descriptor, self._whole_bytes)
 
     def close(self) -> None:
         """Close the file, if it is this writer's own; closing twice is fine."""

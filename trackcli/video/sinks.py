@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trackcli.errors import UsageError
+from trackcli.errors import TrackcliError, UsageError
 from trackcli.signals import signals_held
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
@@ -83,12 +85,15 @@ class VideoSink:
             image: ``(H, W, 3)`` uint8, RGB.
             time_s: When it is shown, in seconds on any clock that does not run backwards; ``None`` for one frame
                 after the other at the sink's rate. Give it for all frames or for none.
+
+        Raises:
+            TrackcliError: if the disk is full; nothing is left then.
         """
         frame = av.VideoFrame.from_ndarray(fit_image(image, self._size_wh), format="rgb24")
         frame = frame.reformat(format="yuv420p", dst_colorspace=_BT709)
         frame.pts = self._next_tick(time_s)
         frame.time_base = Fraction(1, _TICKS_PER_SECOND)
-        with signals_held():
+        with signals_held(), self._given_up_on_failure():
             self._open.mux(self._stream.encode(frame))
 
     def _next_tick(self, time_s: float | None) -> int:
@@ -101,20 +106,38 @@ class VideoSink:
         return self._latest_tick
 
     def close(self) -> None:
-        """Finish the file and give it its name; without a single frame nothing is left. Closing twice is fine."""
+        """Finish the file and give it its name; without a single frame nothing is left. Closing twice is fine.
+
+        Raises:
+            TrackcliError: if the disk is full; nothing is left then.
+        """
         if self._open is None:
             return
-        with signals_held():
-            container, self._open = self._open, None
-            try:
-                if self._count:
-                    container.mux(self._stream.encode(None))
-            finally:
-                container.close()
+        with signals_held(), self._given_up_on_failure():
+            if self._count:
+                self._open.mux(self._stream.encode(None))
+            self._open.close()
+            self._open = None
             if self._count:
                 self._part.replace(self.path)
             else:
                 self._part.unlink(missing_ok=True)
+
+    @contextmanager
+    def _given_up_on_failure(self) -> Iterator[None]:
+        """Without room for all of it there is no playable video: remove the part, free its room, and say why."""
+        try:
+            yield
+        except (av.error.FFmpegError, OSError) as error:
+            if self._open is not None:  # else the video is whole, and only its last name is refused
+                container, self._open = self._open, None
+                with suppress(av.error.FFmpegError, OSError):
+                    container.close()
+                self._part.unlink(missing_ok=True)
+            raise TrackcliError(
+                f"writing video '{self.path}' failed: {getattr(error, 'strerror', None) or error}; "
+                "make room, or choose another place, and run again"
+            ) from error
 
     def __enter__(self) -> Self:
         return self

@@ -29,9 +29,11 @@ def open_source(source: str, *, start: int = 0, end: int | None = None, warn: Wa
         The source, read up to its first readable frame.
 
     Raises:
-        UsageError: if ``start`` is negative or ``end`` does not lie behind it.
+        UsageError: if ``source`` is empty, ``start`` is negative or ``end`` does not lie behind it.
         InputDataError: if there is nothing there, or nothing in it that can be read.
     """
+    if not source:
+        raise UsageError(f"the source is an empty text; {EXPECTED}")
     if start < 0:
         raise UsageError(f"--start {start} is negative; expected a frame number from 0 on")
     if end is not None and end <= start:
@@ -96,4 +98,4 @@ def _open_images(name: str, paths: list[Path], start: int, end: int | None, warn
     if start >= count:
         raise InputDataError(f"--start {start} is beyond '{name}', which has {count} frames; choose 0 to {count - 1}")
     numbers = range(start, count if end is None else min(end, count))
-    return FrameSource(name, read_frames(paths, numbers, warn), fps=None, frame_count=len(numbers))
+    return FrameSource(name, read_frames(paths, numbers, warn), fps=None, frame_count=len(numbers), warn=warn)

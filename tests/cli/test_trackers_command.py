@@ -1,0 +1,95 @@
+"""``trackcli trackers``, and trackers whose plugin is missing or of another version. Real subprocesses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+
+def trackcli(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "trackcli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def rewritten(source: Path, path: Path, matcher: str, components: dict[str, str]) -> Path:
+    """The tracker file under another matcher's name and other records."""
+    with safe_open(source, framework="pt") as file:
+        header: dict[str, Any] = json.loads(file.metadata()["trackcli"])
+    header["recipe"]["matcher"]["name"] = matcher
+    header["components"] |= components
+    save_file(load_file(source), path, metadata={"trackcli": json.dumps(header)})
+    return path
+
+
+def test_trackers_are_listed_with_their_size() -> None:
+    listed = trackcli("trackers", "list")
+    assert listed.returncode == 0, listed.stderr
+    assert "7.6 MB  General-purpose tracker" in listed.stdout
+    content = json.loads(trackcli("trackers", "list", "--json").stdout)
+    row = next(row for row in content["trackers"] if row["name"] == "default")
+    assert row["bytes"] > 7_000_000
+
+
+def test_a_tracker_is_shown_with_its_parts_its_training_and_its_card() -> None:
+    shown = trackcli("trackers", "show", "default")
+    assert shown.returncode == 0, shown.stderr
+    assert "million parameters\n" in shown.stdout
+    assert "matcher       dw-xcorr (trackcli 0.1.0)\n" in shown.stdout
+    assert "# Model card: `default`\n" in shown.stdout
+    assert "## Figures\n" in shown.stdout
+
+
+def test_a_file_without_a_card_is_shown_in_json(untrained_tracker: Path) -> None:
+    content = json.loads(trackcli("trackers", "show", untrained_tracker, "--json").stdout)
+    assert (content["card"], content["preset"]) == (None, "siamrpn-pp")
+    assert content["components"]["matcher:dw-xcorr"] == "trackcli 0.1.0"
+    assert content["recipe"]["matcher"]["channels"] == 16
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    for index in range(2):
+        picture = np.full((48, 64, 3), 90, dtype=np.uint8)
+        picture[10:26, 10 + index : 30 + index] = 200
+        cv2.imwrite(str(folder / f"{index}.png"), picture)
+    return folder
+
+
+def track(tracker: Path, images: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return trackcli("track", images, "--init", "10,10,20,16", "--tracker", tracker, "--device", "cpu", "-q", *more)
+
+
+def test_a_tracker_whose_plugin_is_missing_says_what_to_install(
+    untrained_tracker: Path, images: Path, tmp_path: Path
+) -> None:
+    path = rewritten(untrained_tracker, tmp_path / "a.safetensors", "acme-corr", {"matcher:acme-corr": "acme 0.2.0"})
+    message = f"{path} needs matcher 'acme-corr' of acme 0.2.0, which is not installed; pip install acme"
+    done = track(path, images)
+    assert (done.returncode, done.stdout, done.stderr) == (4, "", f"error: {message}\n")
+    as_json = track(path, images, "--json")
+    assert json.loads(as_json.stdout) == {"error": message, "exit_code": 4}
+
+
+def test_a_tracker_of_another_minor_version_tracks_with_one_warning(
+    untrained_tracker: Path, images: Path, tmp_path: Path
+) -> None:
+    records = {"matcher:dw-xcorr": "trackcli 0.9.0", "head:rpn": "trackcli 0.9.0"}
+    path = rewritten(untrained_tracker, tmp_path / "a.safetensors", "dw-xcorr", records)
+    done = track(path, images)
+    assert done.returncode == 0
+    version = metadata.version("trackcli")
+    assert done.stderr == (
+        f"warning: {path} was written with trackcli 0.9.0; {version} is installed, results may differ; "
+        "pip install trackcli==0.9.0 for the same ones\n"
+    )

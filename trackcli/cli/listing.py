@@ -1,0 +1,27 @@
+"""How listings are printed: tables, lines and JSON on stdout, never as terminal markup."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from trackcli.cli.errors import strip_control_characters
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
+    """Columns as wide as their widest cell, two spaces between, a line of headings above."""
+    cells = [list(columns), *([row[column] for column in columns] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    print_lines("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Lines without control characters."""
+    for line in lines:
+        print(strip_control_characters(line))
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """One JSON object on one line."""
+    print(json.dumps(content, default=str))

@@ -1,0 +1,53 @@
+"""The options that describe a recipe, as layers with their origins. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from trackcli.config.layers import read_config_file
+from trackcli.config.origins import COMPLETE, Layer
+
+SMOKE_SETTINGS = {"steps": 20, "batch": 4}
+"""Enough to see that everything works; far too little to learn to track."""
+
+_SCHEDULE = {"steps": ("steps", "epochs"), "batch": ("batch",)}
+
+
+def option_layers(
+    preset: str, files: Sequence[Path], named: Mapping[str, str], lists: Mapping[str, Sequence[str]]
+) -> list[Layer]:
+    """Preset, configuration files and named components, lowest first.
+
+    Raises:
+        ConfigError: for a file that cannot be used.
+    """
+    return [
+        *([Layer(f"--preset {preset}", {"preset": preset})] if preset else []),
+        *(Layer(f"--config {file}", read_config_file(file)) for file in files),
+        *(Layer(f"--{kind} {name}", {kind: {"name": name}}) for kind, name in named.items() if name),
+        *(
+            Layer(" ".join(f"--{kind} {name}" for name in names), {kind: [{"name": name} for name in names]})
+            for kind, names in lists.items()
+            if names
+        ),
+    ]
+
+
+def with_epochs(layers: Sequence[Layer]) -> list[Layer]:
+    """On the command line ``--epochs`` alone means epochs, even where the preset counts steps."""
+    return [*layers, Layer("--epochs", {"train": {"steps": None}})]
+
+
+def with_smoke_settings(layers: Sequence[Layer]) -> list[Layer]:
+    """Few and small steps, over presets and whole recipes and below what the user says about them."""
+    whole = [index for index, layer in enumerate(layers) if layer.data.get(COMPLETE) is True]
+    start = max(whole, default=-1) + 1
+    above = layers[start:]
+    settings: dict[str, Any] = {
+        key: value
+        for key, value in SMOKE_SETTINGS.items()
+        if not any(layer.has(("train", said)) for layer in above for said in _SCHEDULE[key])
+    }
+    return [*layers[:start], Layer("smoke run without --data", {"train": settings}), *above]

@@ -1,0 +1,156 @@
+"""``trackcli trackers``: trackers with weights; their sizes, figures and model cards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from trackcli.cli.completion import completion_of
+
+if TYPE_CHECKING:
+    from trackcli.host.registry import Provided
+
+COLUMNS = ("name", "distribution", "version", "size", "summary")
+LABEL_WIDTH = 14
+MAX_CARD_BYTES = 1 << 20
+
+app = typer.Typer(
+    help="List and show trackers that have weights.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command("list")
+def list_trackers(
+    *,
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object and nothing else."),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+) -> None:
+    """List all installed trackers with the sizes of their files.
+
+    Example: trackcli trackers list
+    """
+    from trackcli.cli.listing import print_json, print_table
+    from trackcli.host.registry import installed
+    from trackcli.host.specs import TrackerSpec
+
+    registry = installed()
+    rows = [_row(entry, registry.label(entry)) for entry in registry.of_kind(TrackerSpec)]
+    if as_json:
+        print_json({"trackers": rows})
+    else:
+        print_table(COLUMNS, [row | {"size": size_text(row["bytes"])} for row in rows])
+
+
+@app.command("show")
+def show_tracker(
+    name: str = typer.Argument(
+        ..., metavar="NAME", autocompletion=completion_of("tracker"), help="A name, a .safetensors file, a run folder."
+    ),
+    *,
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object and nothing else."),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+) -> None:
+    """Say what a tracker is: size, components and versions, how it was trained, and its model card.
+
+    Example: trackcli trackers show default
+    """
+    from trackcli.cli.listing import print_json, print_lines
+    from trackcli.composition.files import count_stored, read_header
+    from trackcli.host.registry import installed
+    from trackcli.tracking.tracker import find_tracker_file
+
+    path = find_tracker_file(name, installed())
+    described = read_header(path)
+    about = {
+        "name": name,
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "parameters": count_stored(path),
+        "preset": described.recipe.preset,
+        "components": dict(described.components),
+        "provenance": dict(described.provenance),
+        "card": _card(name, path),
+    }
+    if as_json:
+        print_json(about | {"recipe": described.recipe.model_dump(mode="json", exclude_none=True)})
+    else:
+        print_lines(_page(about))
+
+
+def size_text(size: int | None) -> str:
+    """``7.6 MB`` of bytes; ``missing`` where there is no file."""
+    return "missing" if size is None else f"{size / 1e6:.1f} MB"
+
+
+def _row(entry: Provided, label: str) -> dict[str, Any]:
+    path = _package_file(entry, "file")
+    return {
+        "name": label,
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "bytes": path.stat().st_size if path is not None and path.is_file() else None,
+        "summary": entry.spec.summary,
+    }
+
+
+def _package_file(entry: Provided, attribute: str) -> Path | None:
+    """A file that a tracker's spec names, inside its package; None where the package or the name is not there."""
+    from importlib import resources
+
+    from trackcli.host.guard import ForeignError, foreign_code
+    from trackcli.host.specs import TrackerSpec
+
+    assert isinstance(entry.spec, TrackerSpec)
+    given = getattr(entry.spec, attribute)
+    try:
+        with foreign_code():
+            return Path(str(resources.files(entry.spec.package) / given)) if given else None
+    except ForeignError:
+        return None
+
+
+def _card(name: str, path: Path) -> str | None:
+    """The model card that the tracker's spec names, or the Markdown file beside a tracker file."""
+    from trackcli.host.registry import installed
+    from trackcli.host.specs import TrackerSpec
+
+    matches = installed().matching(name, TrackerSpec)
+    card = _package_file(matches[0], "card") if matches and not Path(name).exists() else path.with_suffix(".md")
+    if card is None or not card.is_file() or card.stat().st_size > MAX_CARD_BYTES:
+        return None
+    return card.read_text(encoding="utf-8", errors="replace")
+
+
+def _page(about: Mapping[str, Any]) -> Iterator[str]:
+    yield f"tracker {about['name']}"
+    yield _labelled("file", about["file"])
+    yield _labelled("size", f"{size_text(about['bytes'])}, {about['parameters'] / 1e6:.2f} million parameters")
+    if about["preset"]:
+        yield _labelled("preset", about["preset"])
+    for component, version in about["components"].items():
+        kind, _, name = str(component).partition(":")
+        yield _labelled(kind, f"{name} ({version})")
+    for fact, value in about["provenance"].items():
+        yield _labelled("training", f"{fact}: {_value_text(value)}")
+    if about["card"]:
+        yield ""
+        yield from about["card"].splitlines()
+
+
+def _value_text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(
+            f"{key} ({_value_text(inner)})" if isinstance(inner, Mapping) else f"{key} {_value_text(inner)}"
+            for key, inner in value.items()
+        )
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _labelled(label: str, text: str) -> str:
+    return f"{label:<{LABEL_WIDTH}}{text}"
