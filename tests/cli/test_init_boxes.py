@@ -130,3 +130,9 @@ def test_probable_corners_get_a_hint():
 @given(st.tuples(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4), st.floats(0.01, 1e4), st.floats(0.01, 1e4)))
 def test_any_box_reads_back(box):
     assert boxes_of(",".join(map(repr, box))) == [("1", box)]
+
+
+@pytest.mark.parametrize("text", ["-1e308,0,1.5e308,10", "0,0,1e7,5", "0,-2000000,10,2000010"])
+def test_numbers_that_no_image_has_pixels_for_are_refused(text):
+    with pytest.raises(InputDataError, match="has a number beyond 1000000; expected x,y,w,h in pixels"):
+        boxes_of(text)

@@ -272,3 +272,14 @@ def test_an_interrupted_run_saves_the_step_it_was_in_and_goes_on_from_there(
     assert state is not None and complaints == []
     assert state["step"] >= 20  # the first line of metrics.jsonl, and no checkpoint was due by then
     assert not list(folder.glob("*.part"))
+
+
+def test_an_interrupt_while_a_checkpoint_is_written_waits_for_it(
+    tiny_cache: CropCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tiny_cache, tmp_path / "run", "train.steps=4")
+    monkeypatch.setattr("trackcli.training.checkpoint.os.fsync", lambda descriptor: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        run.checkpoint()
+    assert sorted(path.name for path in run.folder.iterdir()) == ["checkpoint-00000000.pt", "tracker.safetensors"]
+    assert load_latest(run.folder)[1] == []

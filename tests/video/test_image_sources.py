@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackcli.errors import InputDataError
+from trackcli.errors import InputDataError, UsageError
 from trackcli.video.images import natural_sort_key, read_image
 from trackcli.video.sources import open_source
 
@@ -196,3 +196,17 @@ def test_numbers_in_names_sort_by_value(numbers):
 @given(st.lists(st.text(alphabet="ab01٣-.", min_size=1)))
 def test_any_names_can_be_sorted(names):
     assert len(sorted(map(Path, names), key=natural_sort_key)) == len(names)
+
+
+def test_images_of_changing_size_are_read_with_one_warning(tmp_path):
+    for number, size_wh in enumerate([(8, 6), (8, 6), (5, 4), (8, 6), (7, 7)]):
+        write(tmp_path / "clip" / f"img{number}.png", flat(number, size_wh))
+    assert values(tmp_path / "clip") == (
+        [0, 1, 2, 3, 4],
+        ["frame 2 of 'clip' is 5x4 pixels, the first one is 8x6; boxes are in each frame's own pixels"],
+    )
+
+
+def test_an_empty_source_is_not_the_current_folder():
+    with pytest.raises(UsageError, match="the source is an empty text; expected a video file"):
+        open_source("", warn=pytest.fail)

@@ -122,3 +122,31 @@ def test_numbers_have_no_more_digits_than_they_need(value, text):
 @given(st.floats(-1e6, 1e6))
 def test_numbers_are_within_half_of_the_last_decimal(value):
     assert abs(float(format_number(value)) - value) <= 0.0005 + 1e-9
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="needs a limit on file sizes")
+@pytest.mark.parametrize("suffix", [".txt", ".csv", ".jsonl"])
+def test_a_full_disk_leaves_whole_lines_only(tmp_path, suffix):
+    path = tmp_path / f"out{suffix}"
+    program = (
+        "import resource, signal, sys; from pathlib import Path; import numpy as np\n"
+        "from trackcli.errors import TrackcliError\n"
+        "from trackcli.tracking.run import TrackedFrame\n"
+        "from trackcli.video.results import open_results\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (301, 301))\n"
+        "with open_results(Path(sys.argv[1]), ['1']) as results:\n"
+        "    try:\n"
+        "        for index in range(100):\n"
+        "            box = np.array([[10.5, 20.5, 30.5, 40.5]])\n"
+        "            results.write(TrackedFrame(index, index / 25, None, box, np.array([0.5])))\n"
+        "    except TrackcliError as error:\n"
+        "        print(error)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert f"writing to '{path}' failed: File too large" in result.stdout
+    text = path.read_text(encoding="utf-8")
+    assert text.endswith("\n")
+    assert 200 < len(text) <= 301

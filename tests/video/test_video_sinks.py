@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from trackcli.errors import UsageError
+from trackcli.errors import TrackcliError, UsageError
 from trackcli.signals import signals_held
 from trackcli.video.sinks import VideoSink, fit_image
 from trackcli.video.sources import open_source
@@ -163,3 +163,39 @@ with VideoSink(Path({str(path)!r}), 25, (320, 240)) as sink:
     frames = read(path)
     assert len(frames) > 30
     assert all(frame.image is not None for frame in frames)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="needs a limit on file sizes")
+def test_a_full_disk_is_one_clear_line_and_leaves_no_broken_video(tmp_path):
+    path = tmp_path / "out.mp4"
+    program = (
+        "import resource, signal, sys; from pathlib import Path; import numpy as np\n"
+        "from trackcli.errors import TrackcliError\n"
+        "from trackcli.video.sinks import VideoSink\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "noise = np.random.default_rng(0).integers(0, 256, (20, 96, 128, 3), dtype=np.uint8)\n"
+        "try:\n"
+        "    with VideoSink(Path(sys.argv[1]), 25, (128, 96)) as sink:\n"
+        "        for image in noise:\n"
+        "            sink.write(image)\n"
+        "except TrackcliError as error:\n"
+        "    print(error)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert result.stdout == (
+        f"writing video '{path}' failed: File too large; make room, or choose another place, and run again\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_finished_video_whose_name_is_taken_by_a_folder_is_kept_beside_it(tmp_path):
+    path = tmp_path / "out.mp4"
+    sink = VideoSink(path, 25, (64, 48))
+    sink.write(numbered(1))
+    path.mkdir()
+    with pytest.raises(TrackcliError, match=r"writing video '.*out\.mp4' failed: Is a directory"):
+        sink.close()
+    assert len(read(tmp_path / "out.part.mp4")) == 1

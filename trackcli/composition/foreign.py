@@ -59,9 +59,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         raise InputDataError(
             f"weights file {path} cannot be read ({_first_line(error)}); expected tensors only"
         ) from error
-    except Exception as error:  # pickle.UnpicklingError and what hostile pickles raise
+    except Exception as error:  # pickle.UnpicklingError, whose text advises to load unsafely, and what pickles raise
         raise InputDataError(
-            f"weights file {path} is no plain state dict; expected tensors only, as safetensors or torch.save write them"
+            f"weights file {path} is no plain state dict ({type(error).__name__}); expected tensors only"
         ) from error
     for wrapper in _WRAPPERS:
         if isinstance(data, dict) and isinstance(data.get(wrapper), dict):

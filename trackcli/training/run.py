@@ -141,7 +141,14 @@ class TrainingRun:
                 self.checkpoint()
 
     def checkpoint(self) -> None:
-        """Write a checkpoint, and the tracker as it stands."""
+        """Write a checkpoint, and the tracker as it stands.
+
+        Ctrl-C and SIGTERM wait: torch takes an exception between two of its writes for a broken file.
+        """
+        with signals_held():
+            self._write_checkpoint()
+
+    def _write_checkpoint(self) -> None:
         state = {
             "model": self.model.state_dict(),
             "losses": self.losses.state_dict(),
