@@ -283,3 +283,15 @@ def test_an_interrupt_while_a_checkpoint_is_written_waits_for_it(
         run.checkpoint()
     assert sorted(path.name for path in run.folder.iterdir()) == ["checkpoint-00000000.pt", "tracker.safetensors"]
     assert load_latest(run.folder)[1] == []
+
+
+def test_validation_sequences_that_are_not_there_stop_before_the_run_begins(
+    tiny_cache_folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    result = run_cli(
+        "train", "--data", str(tiny_cache_folder), "-o", str(run), "--val", str(tmp_path / "nowhere"), check=False
+    )
+    assert result.returncode == 3
+    assert "nowhere" in result.stderr.splitlines()[-1]
+    assert not run.exists()

@@ -185,9 +185,12 @@ def _train(
     from trackcli_cache.files import only_writer, write_whole
 
     from trackcli.composition.record import recipe_toml
+    from trackcli.evaluation.datasets import load_folder_sequences
     from trackcli.training.setup import DataSource, prepare_folder, set_up
 
     sources = [DataSource.parse(text) for text in data]
+    if val is not None:
+        load_folder_sequences(val)  # refused now rather than after hours of training
     with only_writer(output):
         prepare_folder(output, resume=resume, force=force)
         run = set_up(
