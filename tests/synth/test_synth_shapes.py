@@ -85,5 +85,8 @@ def test_bounds_are_those_of_the_painted_pixels(seed, x, y, radius):
     if bounds is None:
         assert len(rows) == 0 or np.ptp(rows) <= 1 or np.ptp(columns) <= 1
         return
-    painted = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-    assert np.abs(bounds - painted).max() <= 1.25
+    painted = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+    assert (painted[:2] >= bounds[:2] - 1.25).all() and (painted[2:] <= bounds[2:] + 1.25).all()
+    if shape.min() >= 0 and (shape.max(axis=0) <= (64, 48)).all():
+        # Where the border cuts the shape, a sliver along it may be too thin to colour a pixel.
+        assert np.abs(bounds - painted).max() <= 1.25
