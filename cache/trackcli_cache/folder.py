@@ -26,12 +26,14 @@ class FolderDataset:
 
     Args:
         root: The folder to read.
+        split: There are none.
 
     Raises:
         DatasetError: if there is nothing of the expected layout; the message shows the tree that is.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, split: str | None = None) -> None:
+        del split
         self._root = root.expanduser().resolve()
         self._folders = _find_folders(self._root)
 

@@ -1,0 +1,1 @@
+"""One module per dataset layout; the entries say what there is."""
