@@ -27,6 +27,21 @@ class TestCrossCorrelation(MatcherContract):
     settings: ClassVar = {"channels": 16, "template_cells": 4}
 
 
+class TestTemplateAttention(MatcherContract):
+    name = "template-attention"
+    settings: ClassVar = {"channels": 16, "template_cells": 6, "probe_cells": 4}
+
+
+class TestPointHead(HeadContract):
+    name = "point"
+    settings: ClassVar = {"channels": 16, "depth": 1}
+
+
+class TestPointLoss(LossContract):
+    name = "point"
+    partners: ClassVar = {"head": {"name": "point", "channels": 16, "depth": 1}}
+
+
 class TestRpnHead(HeadContract):
     name = "rpn"
     settings: ClassVar = {"hidden": 16}

@@ -32,7 +32,8 @@ class PointOutput:
     """Per-point predictions, N = height · width, row by row.
 
     Heads with background and target scores (K = 2, perhaps with centre-ness) are of kind ``points``, heads with one
-    centre map (K = 1) of kind ``centers``: a loss fits one or the other.
+    centre map (K = 1) that is a score as it is of kind ``centers``, with one that a sigmoid turns into a score of kind
+    ``heatmap``: a loss fits one of them.
 
     Attributes:
         logits: ``(B, N, K)``: K = 1 for a centre map, K = 2 for background and target.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -132,7 +133,8 @@ class MatcherContract(NetworkContract):
         state = scene.start(model)
         with torch.no_grad():
             context = scene.context(model, state)
-            _, template = model.matcher.embed(context.search)
+            boxes = torch.tensor((0.25, 0.25, 0.75, 0.75)).mul(planned.recipe.crop.search_size)
+            _, template = model.matcher.embed(replace(context.search, boxes_xyxy=boxes.expand(len(scene.rows), 4)))
             search = model.matcher(state.kernel, context.search).search
         for side, features in (("embed()", template), ("forward()", search)):
             expect_levels(features, dict(planned.adjusted), len(scene.rows), f"adjusted(), of {side},")
