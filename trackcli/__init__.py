@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from trackcli.host.data_specs import DatasetSpec, SinkSpec
 from trackcli.host.hooks import hookimpl
 from trackcli.host.specs import (
     BackboneSpec,
@@ -16,6 +17,7 @@ from trackcli.host.specs import (
     MatcherSpec,
     PostprocessorSpec,
     PresetSpec,
+    SamplerSpec,
     TrackerSpec,
 )
 
@@ -26,11 +28,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BackboneSpec",
+    "DatasetSpec",
     "HeadSpec",
     "LossSpec",
     "MatcherSpec",
     "PostprocessorSpec",
     "PresetSpec",
+    "SamplerSpec",
+    "SinkSpec",
     "TrackerSpec",
     "compose",
     "hookimpl",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from trackcli_cache.datasets import SourceImage
 
 IMAGE_WH = (96, 64)
 
@@ -48,3 +50,31 @@ def stills_root(tmp_path: Path) -> Path:
     outlines = {"a2.jpg": [[[10, 20, 26, 20, 26, 32], [11, 30, 14, 30, 11, 32]], None, None]}
     (folder / "polys.json").write_text(json.dumps(outlines))
     return folder.parent
+
+
+class GivenReader:
+    """A dataset that is known beforehand."""
+
+    name = "given"
+
+    def __init__(self, root: Path, images: Iterable[SourceImage]) -> None:
+        self.root = root
+        self._images = tuple(images)
+
+    def images(self) -> Iterator[SourceImage]:
+        return iter(self._images)
+
+
+@pytest.fixture
+def given_reader() -> type[GivenReader]:
+    """A reader of whatever images a test makes up: ``given_reader(root, images)``."""
+    return GivenReader
+
+
+@pytest.fixture
+def noise_image(tmp_path: Path) -> Path:
+    """An image file of 96x64 pixels in a folder of its own."""
+    path = tmp_path / "data" / "noise.png"
+    path.parent.mkdir()
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8))
+    return path

@@ -11,7 +11,6 @@ import time
 import cv2
 import numpy as np
 import pytest
-from trackcli_cache import survey
 from trackcli_cache.build import build_cache
 from trackcli_cache.catalogue import open_dataset
 from trackcli_cache.errors import CacheError, CacheFormatError, DatasetError
@@ -23,13 +22,13 @@ def build(root, output, **options):
     return build_cache(open_dataset("folder", root), output, **options)
 
 
+def build_in_twos(root, output, **options):
+    """Two targets a shard, so that a handful of images makes several."""
+    return build(root, output, max_objects_per_shard=2, **options)
+
+
 def content_of(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-@pytest.fixture
-def two_objects_a_shard(monkeypatch):
-    monkeypatch.setattr(survey, "OBJECTS_PER_SHARD", 2)
 
 
 def test_records_are_objects_in_view_and_absent_ones_are_counted(video_root, tmp_path):
@@ -81,10 +80,9 @@ def test_a_finished_cache_is_left_as_it_is(video_root, tmp_path):
     assert {path: path.stat().st_ino for path in (tmp_path / "cache").iterdir()} == before
 
 
-@pytest.mark.usefixtures("two_objects_a_shard")
 def test_building_again_after_an_interruption_keeps_finished_shards(video_root, tmp_path):
     whole = tmp_path / "whole"
-    build(video_root, whole)
+    build_in_twos(video_root, whole)
     output = tmp_path / "cache"
 
     def interrupt(progress):
@@ -92,12 +90,12 @@ def test_building_again_after_an_interruption_keeps_finished_shards(video_root, 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build(video_root, output, on_progress=interrupt)
+        build_in_twos(video_root, output, on_progress=interrupt)
     with pytest.raises(CacheFormatError, match="is no finished crop cache"):
         CropCache.open(output)
     (output / "shard-00001.h5.part").write_bytes(b"half a shard")
     inode = (output / "shard-00000.h5").stat().st_ino
-    report = build(video_root, output)
+    report = build_in_twos(video_root, output)
     assert (report.built, report.kept) == (2, 1)
     assert (output / "shard-00000.h5").stat().st_ino == inode
     assert content_of(output) == content_of(whole)
@@ -106,11 +104,10 @@ def test_building_again_after_an_interruption_keeps_finished_shards(video_root, 
 def test_building_again_after_kill_keeps_finished_shards_and_ends_the_same(video_root, tmp_path):
     script = (
         "import sys, time; from pathlib import Path\n"
-        "from trackcli_cache import survey; survey.OBJECTS_PER_SHARD = 2\n"
         "from trackcli_cache.build import build_cache\n"
         "from trackcli_cache.catalogue import open_dataset\n"
         "reader, output, slow = open_dataset('folder', Path(sys.argv[1])), Path(sys.argv[2]), float(sys.argv[3])\n"
-        "build_cache(reader, output, on_progress=lambda _: time.sleep(slow))"
+        "build_cache(reader, output, max_objects_per_shard=2, on_progress=lambda _: time.sleep(slow))"
     )
     output = tmp_path / "cache"
     first, second = output / "shard-00000.h5", output / "shard-00001.h5"
@@ -131,14 +128,13 @@ def test_building_again_after_kill_keeps_finished_shards_and_ends_the_same(video
     assert content_of(output) == content_of(tmp_path / "whole")
 
 
-@pytest.mark.usefixtures("two_objects_a_shard")
 def test_a_lost_or_truncated_shard_is_built_again(video_root, tmp_path):
     output = tmp_path / "cache"
-    build(video_root, output)
+    build_in_twos(video_root, output)
     before = content_of(output)
     (output / "shard-00000.h5").unlink()
     os.truncate(output / "shard-00002.h5", 5000)
-    report = build(video_root, output)
+    report = build_in_twos(video_root, output)
     assert (report.built, report.kept) == (2, 1)
     assert content_of(output) == before
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from trackcli_cache import survey
 from trackcli_cache.build import build_cache
 from trackcli_cache.catalogue import open_dataset
 from trackcli_cache.encode import read_rgb
@@ -30,9 +29,8 @@ def stills(stills_root, tmp_path):
 
 
 @pytest.fixture
-def video(video_root, tmp_path, monkeypatch):
-    monkeypatch.setattr(survey, "OBJECTS_PER_SHARD", 2)
-    build_cache(open_dataset("folder", video_root), tmp_path / "cache")
+def video(video_root, tmp_path):
+    build_cache(open_dataset("folder", video_root), tmp_path / "cache", max_objects_per_shard=2)
     with CropCache.open(tmp_path / "cache") as cache:
         yield cache
 
@@ -182,14 +180,17 @@ def test_a_damaged_crop_is_named(video):
     start = content.index(b"\xff\xd8\xff")
     content[start : start + 400] = bytes(400)
     path.write_bytes(content)
-    with pytest.raises(CacheFormatError, match=r"shard-00002\.h5, record 0: a crop that is no readable JPEG"):
+    with pytest.raises(
+        CacheFormatError, match=r"shard-00002\.h5, record 0: the exemplar crop is damaged: its checksum differs"
+    ):
         video.exemplar_crop(4)
 
 
 def test_a_crop_of_another_size_is_not_decoded(video):
     # Swap the tiers: the search crop's bytes are a fine JPEG of the wrong size.
     columns = video._columns
-    columns.search_offset[0], columns.search_length[0] = columns.exemplar_offset[0], columns.exemplar_length[0]
+    for name in ("offset", "length", "crc32"):
+        getattr(columns, f"search_{name}")[0] = getattr(columns, f"exemplar_{name}")[0]
     with pytest.raises(CacheFormatError, match="a crop of 144x144 px where 432x432 are expected"):
         video.search_crop(0)
 
@@ -214,7 +215,10 @@ def test_an_incomplete_cache_says_what_is_wrong(video, damage, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "has format version 2; this trackcli reads version 1"),
+        ({"version": 1}, "has format version 1; this trackcli reads version 2; build the cache again"),
+        ({"version": 3}, "has format version 3; this trackcli reads version 2"),
+        ({"codec": "png"}, "codec 'png' is unknown; expected one of: jpeg, raw"),
+        ({"codec": "raw"}, "has crops of codec jpeg; expected raw"),
         ({"format": "recipes"}, "is the manifest of something else"),
         ({"shards": [{"name": "../../etc/passwd"}]}, r"shard name '../../etc/passwd' is not like shard-00000\.h5"),
         ({"sequences": []}, "sequence_id points outside the 0 names"),

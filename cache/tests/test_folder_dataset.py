@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from trackcli_cache.catalogue import open_dataset
-from trackcli_cache.encode import read_mask_outlines
 from trackcli_cache.errors import DatasetError
+from trackcli_cache.masks import ImageMasks
 
 
 def images_of(root):
@@ -25,6 +26,11 @@ def test_names_without_numbers_are_numbered_by_place(video_root):
     for index, path in enumerate(sorted((video_root / "walk" / "img").iterdir())):
         path.rename(path.with_name("abcdef"[index] + ".jpg"))
     assert [image.frame_number for image in images_of(video_root)] == [0, 1, 2, 3, 4, 5]
+
+
+def test_hidden_files_beside_the_frames_are_none(video_root):
+    (video_root / "walk" / "img" / "._f2.jpg").write_bytes(b"left by another system")
+    assert len(images_of(video_root)) == 6
 
 
 def test_boxes_may_be_separated_by_commas_tabs_or_spaces(video_root):
@@ -63,13 +69,13 @@ def test_masks_belong_to_the_frame_of_the_same_name(video_root):
 
 
 def test_the_outline_of_a_mask_runs_through_its_border_pixels_centres(video_root):
-    (outline,) = read_mask_outlines(video_root / "walk" / "masks" / "f2.png", 64, 96)
+    (outline,) = ImageMasks((64, 96)).outlines_of(images_of(video_root)[0].objects[0])
     assert sorted(map(tuple, outline.tolist())) == [(10.5, 20.5), (10.5, 31.5), (25.5, 20.5), (25.5, 31.5)]
 
 
 def test_a_mask_of_another_size_is_refused(video_root):
     with pytest.raises(DatasetError, match="is 96x64 but its image is 10x10"):
-        read_mask_outlines(video_root / "walk" / "masks" / "f2.png", 10, 10)
+        ImageMasks((10, 10)).outlines_of(images_of(video_root)[0].objects[0])
 
 
 def test_stills_have_categories_outlines_and_one_track_per_object(stills_root):
@@ -140,9 +146,49 @@ def test_a_root_that_is_no_folder_shows_the_tree():
 def test_images_without_annotations_are_not_passed_over(video_root):
     (video_root / "run" / "img").mkdir(parents=True)
     with pytest.raises(DatasetError, match=r"run has img/ but neither groundtruth\.txt nor boxes\.json"):
-        open_dataset("folder", video_root)
+        images_of(video_root)
+
+
+def test_sequences_are_listed_in_natural_order_without_collections_of_stills(video_root, stills_root):
+    (stills_root / "zoo").rename(video_root / "zoo")
+    for name in ("walk10", "walk9", ".hidden"):
+        shutil.copytree(video_root / "walk", video_root / name)
+    assert open_dataset("folder", video_root).sequence_names() == ["walk", "walk9", "walk10"]
+
+
+def test_a_sequence_has_exactly_the_numbers_of_its_file(video_root):
+    path = video_root / "walk" / "groundtruth.txt"
+    path.write_text("0.1,0.2,335.74,258.55\n" + "1;2;3;4\n" + "nan,nan,nan,nan\n" + "5,6,0,8\n" + "1 2 3 4\n" * 2)
+    sequence = open_dataset("folder", video_root).read_sequence("walk")
+    assert sequence.boxes_xywh[:2].tolist() == [[0.1, 0.2, 335.74, 258.55], [1, 2, 3, 4]]
+    assert np.isnan(sequence.boxes_xywh[2:4]).all()
+    assert sequence.absent.tolist() == [False, False, True, True, False, False]
+    assert sequence.marks.tolist() == [0] * 6
+    assert sequence.frame_numbers.tolist() == [2, 4, 6, 8, 10, 12]
+    assert [path.name for path in sequence.frames[:2]] == ["f2.jpg", "f4.jpg"]
+    assert [path and path.name for path in sequence.mask_paths] == ["f2.png", None, None, None, None, None]
+
+
+def test_half_a_sequence_is_listed_and_refused_when_read(video_root):
+    (video_root / "run" / "img").mkdir(parents=True)
+    (video_root / "swim").mkdir()
+    (video_root / "swim" / "groundtruth.txt").write_text("1,2,3,4\n")
+    dataset = open_dataset("folder", video_root)
+    assert dataset.sequence_names() == ["run", "swim", "walk"]
+    assert len(dataset.read_sequence("walk")) == 6
+    with pytest.raises(DatasetError, match=r"run has img/ but no groundtruth\.txt; add it or move the folder away"):
+        dataset.read_sequence("run")
+    with pytest.raises(DatasetError, match=r"swim has groundtruth\.txt but no img/ with its frames"):
+        dataset.read_sequence("swim")
+
+
+def test_an_unknown_sequence_suggests_the_nearest_one(video_root, stills_root):
+    with pytest.raises(DatasetError, match=r"has no sequence 'wolk'; did you mean walk\?"):
+        open_dataset("folder", video_root).read_sequence("wolk")
+    with pytest.raises(DatasetError, match="has no sequence 'zoo'; it has 0"):
+        open_dataset("folder", stills_root).read_sequence("zoo")
 
 
 def test_an_unknown_layout_lists_the_known_ones(tmp_path):
-    with pytest.raises(DatasetError, match="--dataset 'vid' is unknown; choose one of: folder"):
+    with pytest.raises(DatasetError, match=r"--dataset 'vid' is unknown; choose one of: .*folder, got10k"):
         open_dataset("vid", tmp_path)

@@ -1,34 +1,35 @@
-"""Build a crop cache shard by shard; whatever is interrupted continues where it stopped."""
+"""Build a crop cache shard by shard, in one process or many; whatever is interrupted continues where it stopped."""
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from trackcli_cache.columns import columns_of
-from trackcli_cache.datasets import DatasetReader, SourceImage
-from trackcli_cache.encode import encode_image
-from trackcli_cache.errors import CacheFormatError
-from trackcli_cache.files import LOCK_NAME, PART_SUFFIX, only_writer, write_whole
-from trackcli_cache.manifest import MANIFEST_NAME, Manifest, ShardEntry, Skipped, read_json, read_manifest
+from trackcli_cache.claim import PATIENCE_SECONDS, claim_folder, remove_leftovers
+from trackcli_cache.crops import Codec, objects_per_shard
+from trackcli_cache.datasets import DatasetReader
+from trackcli_cache.division import ShardTask
+from trackcli_cache.encode import EncodeSettings
+from trackcli_cache.errors import CacheError
+from trackcli_cache.files import only_writer, publish, write_whole
+from trackcli_cache.frames import FrameReader
+from trackcli_cache.manifest import BUILDING_NAME, MANIFEST_NAME, Manifest, Skipped
+from trackcli_cache.parts import Part, PartManifest, join_manifests, missing_parts, read_parts
 from trackcli_cache.settings import TierSettings
-from trackcli_cache.shard import Shard, encode_shard, read_shard, shard_name
-from trackcli_cache.survey import Survey, shard_batches, survey_dataset
-
-BUILDING_NAME = "building.json"
+from trackcli_cache.shard import ShardContext
+from trackcli_cache.shard_job import BuildPlan, ShardResult, finish_shard
+from trackcli_cache.survey import BuildOptions, Survey, shard_tasks, survey_dataset
+from trackcli_cache.workers import Workers
 
 
 @dataclass(frozen=True)
 class BuildProgress:
-    """How far a build is; handed to the caller after every image.
+    """How far a build is; handed to the caller after every image, or every few.
 
     Attributes:
         images: Images done, those in kept shards included.
-        images_total: Images that there are.
+        images_total: Images that there are to do.
         images_encoded: Images that this call decoded and encoded itself.
     """
 
@@ -42,14 +43,16 @@ class BuildReport:
     """What a build did.
 
     Attributes:
-        manifest: The finished cache's manifest.
+        manifest: The finished cache's manifest; of a part, with the part's own shards.
         built: Shards written by this call.
         kept: Shards found finished and left untouched.
+        complete: The folder now holds the whole cache, ready to be read.
     """
 
     manifest: Manifest
     built: int
     kept: int
+    complete: bool = True
 
 
 def build_cache(
@@ -57,56 +60,61 @@ def build_cache(
     output: Path,
     *,
     settings: TierSettings | None = None,
+    codec: Codec = "jpeg",
     limit: int | None = None,
+    jobs: int = 1,
+    shard: tuple[int, int] | None = None,
     force: bool = False,
+    max_objects_per_shard: int | None = None,
     on_progress: Callable[[BuildProgress], None] | None = None,
 ) -> BuildReport:
     """Build a cache, continue a half-built one, or report a finished one as it is.
+
+    The bytes do not depend on ``jobs``, nor on ``shard`` once all parts are there.
 
     Args:
         reader: The dataset.
         output: Folder of the cache; made if missing. It must be empty or hold this very cache.
         settings: The tiers; the papers' limits by default.
+        codec: ``jpeg``, or ``raw`` for crops that need no decoding and 15 times the space.
         limit: Use only the first so many annotated images.
+        jobs: Processes; 1 encodes in this one.
+        shard: ``(i, n)``, from ``(1, n)`` to ``(n, n)``: build only this part. Jobs may share a folder, which is
+            complete when the last of them ends, or each have its own, joined by
+            :func:`trackcli_cache.merge.merge_caches`.
         force: Remove another cache in ``output`` first. Files that are no cache are never removed.
-        on_progress: Called after every image.
+        max_objects_per_shard: Make shards smaller than 64 MiB.
+        on_progress: Called as images get done.
 
     Raises:
         DatasetError: if the annotations cannot be read.
         CacheFormatError: if ``output`` holds another cache or other files.
-        CacheError: if another process builds there, or a file cannot be written.
+        CacheError: if another process builds there, a file cannot be written, or a worker process died.
     """
+    if jobs < 1:
+        raise CacheError(f"jobs is {jobs}; expected at least 1")
+    part = Part(*(shard or (1, 1)))
     settings = settings or TierSettings()
-    survey = survey_dataset(reader, settings, limit)
-    _refuse_foreign_folder(output)
-    with only_writer(output):
-        if force:
-            _remove_cache(output)
-        finished = _finished_manifest(output, survey)
+    capacity = min(max_objects_per_shard or 2**31, objects_per_shard(settings, codec))
+    options = BuildOptions(settings, codec, limit, capacity)
+    output = output.expanduser().absolute()
+    survey = survey_dataset(reader, options)
+    with claim_folder(output, survey, part, force=force) as finished:
         if finished is not None:
             return BuildReport(finished, built=0, kept=len(finished.shards))
-        _claim(output, survey)
-        builder = _Builder(
+        build = _Build(
             reader=reader,
             output=output,
-            settings=settings,
-            limit=limit,
+            options=options,
             survey=survey,
+            part=part,
+            jobs=jobs,
             on_progress=on_progress or (lambda _: None),
         )
-        return builder.run()
+        return build.run()
 
 
-@dataclass(frozen=True)
-class _Finished:
-    """What the manifest needs to know about a finished shard."""
-
-    entry: ShardEntry
-    skipped: Skipped
-    absent: int
-
-
-class _Builder:
+class _Build:
     """One build whose folder is claimed; counts what it has done so far."""
 
     def __init__(
@@ -114,141 +122,104 @@ class _Builder:
         *,
         reader: DatasetReader,
         output: Path,
-        settings: TierSettings,
-        limit: int | None,
+        options: BuildOptions,
         survey: Survey,
+        part: Part,
+        jobs: int,
         on_progress: Callable[[BuildProgress], None],
     ) -> None:
         self.reader = reader
         self.output = output
-        self.settings = settings
-        self.limit = limit
+        self.options = options
         self.survey = survey
+        self.part = part
         self.on_progress = on_progress
-        self.images = self.encoded = self.kept = 0
+        self.shards = part.shards(survey.shards)
+        self.jobs = min(jobs, max(1, len(self.shards)))
+        self.images_total = sum(survey.shard_images[number] for number in self.shards)
+        self.images = self.encoded = 0
 
     def run(self) -> BuildReport:
-        batches = enumerate(shard_batches(self.reader, self.limit))
-        shards = [self._finish_shard(self.output / shard_name(number), batch) for number, batch in batches]
-        manifest = self._manifest(shards)
-        write_whole(self.output / MANIFEST_NAME, manifest.to_json())
-        (self.output / BUILDING_NAME).unlink(missing_ok=True)
-        return BuildReport(manifest, built=len(shards) - self.kept, kept=self.kept)
+        try:
+            results = sorted((self._publish(result) for result in self._results()), key=lambda result: result.number)
+        finally:
+            remove_leftovers(self.output, self.survey, self.part)
+        manifest = self._manifest(results)
+        kept = sum(result.part is None for result in results)
+        report = BuildReport(manifest, built=len(results) - kept, kept=kept)
+        if self.part.of == 1:
+            _finish(self.output, manifest)
+            return report
+        return self._leave_part(report)
 
-    def _finish_shard(self, path: Path, batch: tuple[SourceImage, ...]) -> _Finished:
-        """Keep a shard that an earlier run finished, or build it."""
-        shard = self._read_finished(path)
-        if shard is None:
-            write_whole(path, self._encode_shard(batch))
-            shard = self._read(path)
+    def _publish(self, result: ShardResult) -> ShardResult:
+        """Only the builder, who holds the lock, gives a shard its name: a worker that outlives it cannot."""
+        if result.part is None:
+            self._advance(images=result.images, encoded=0)
         else:
-            self.kept += 1
-            self._advance(images=len(batch), encoded=0)
-        content = path.read_bytes()
-        entry = ShardEntry(path.name, len(shard.columns), len(content), zlib.crc32(content))
-        skipped = Skipped.from_dict(json.loads(shard.skipped_json))
-        return _Finished(entry, skipped, len(shard.columns.absent_sequence_frame_track))
+            publish(result.part, self.output / result.entry.name)
+        return result
+
+    def _results(self) -> Iterator[ShardResult]:
+        tasks = shard_tasks(self.reader, self.options, self.survey, self.shards)
+        if self.jobs == 1:
+            yield from self._encode_here(tasks)
+            return
+        with Workers(self._plan(), self.jobs) as workers:
+            yield from workers.run(tasks, lambda images: self._advance(images=images, encoded=images))
+
+    def _encode_here(self, tasks: Iterator[ShardTask]) -> Iterator[ShardResult]:
+        plan, frames = self._plan(), FrameReader()
+        for task in tasks:
+            yield finish_shard(plan, task, frames, lambda: self._advance(images=1, encoded=1))
 
     def _advance(self, *, images: int, encoded: int) -> None:
         self.images += images
         self.encoded += encoded
-        self.on_progress(BuildProgress(self.images, self.survey.images, self.encoded))
+        self.on_progress(BuildProgress(self.images, self.images_total, self.encoded))
 
-    def _read(self, path: Path) -> Shard:
-        survey = self.survey
-        return read_shard(
-            path, build_id=survey.build_id, sequences=len(survey.sequences), categories=len(survey.categories)
-        )
+    def _plan(self) -> BuildPlan:
+        survey, options = self.survey, self.options
+        names = len(survey.sequences), len(survey.categories)
+        context = ShardContext(survey.build_id, options.codec, options.settings, *names)
+        encode = EncodeSettings(self.reader.root, options.settings, options.codec, dict(survey.category_ids))
+        return BuildPlan(self.output, context, encode)
 
-    def _read_finished(self, path: Path) -> Shard | None:
-        """A shard left by an earlier run, or ``None`` if there is none that is whole."""
-        try:
-            return self._read(path)
-        except CacheFormatError:
-            return None
-
-    def _encode_shard(self, batch: tuple[SourceImage, ...]) -> bytes:
-        results = []
-        for image in batch:
-            results.append(encode_image(image, self.reader.root, self.survey, self.settings))
-            self._advance(images=1, encoded=1)
-        columns, jpeg = columns_of(
-            [record for result in results for record in result.records],
-            [entry for result in results for entry in result.absent],
-        )
-        skipped = sum((result.skipped for result in results), Skipped())
-        return encode_shard(columns, jpeg, json.dumps(skipped.as_dict()).encode(), build_id=self.survey.build_id)
-
-    def _manifest(self, shards: list[_Finished]) -> Manifest:
+    def _manifest(self, results: list[ShardResult]) -> Manifest:
         return Manifest(
             build_id=self.survey.build_id,
             dataset=self.reader.name,
             root=str(self.reader.root),
-            limit=self.limit,
-            settings=self.settings,
+            limit=self.options.limit,
+            settings=self.options.settings,
+            codec=self.options.codec,
             sequences=self.survey.sequences,
             categories=self.survey.categories,
-            shards=tuple(shard.entry for shard in shards),
+            shards=tuple(result.entry for result in results),
             images=self.survey.images,
-            absent=sum(shard.absent for shard in shards),
-            skipped=sum((shard.skipped for shard in shards), Skipped()),
+            absent=sum(result.absent for result in results),
+            skipped=Skipped.join(result.skipped for result in results),
         )
 
-
-def _finished_manifest(output: Path, survey: Survey) -> Manifest | None:
-    """The manifest of this very cache if it and all its shards are there."""
-    if not (output / MANIFEST_NAME).exists():
-        return None
-    manifest = read_manifest(output)
-    if manifest.build_id != survey.build_id:
-        raise _another_cache(output, f"of {manifest.dataset} {manifest.root}")
-    whole = all(_size(output / shard.name) == shard.size_bytes for shard in manifest.shards)
-    return manifest if whole else None
-
-
-def _claim(output: Path, survey: Survey) -> None:
-    """Mark the folder as being built from this survey, and clear what a killed writer left half-written."""
-    path = output / BUILDING_NAME
-    if path.exists():
-        content: Any = read_json(path, missing="is no cache")
-        if not isinstance(content, dict) or content.get("build_id") != survey.build_id:
-            raise _another_cache(output, "that is half-built")
-    for leftover in _own_files(output):
-        if leftover.name.endswith(PART_SUFFIX):
-            leftover.unlink()
-    if not path.exists():
-        write_whole(path, json.dumps({"build_id": survey.build_id}).encode())
+    def _leave_part(self, report: BuildReport) -> BuildReport:
+        """Say that this part is done; whoever is last makes the cache complete."""
+        mine = PartManifest(self.part, self.output, report.manifest)
+        write_whole(self.output / self.part.name, mine.to_json())
+        with only_writer(self.output, wait=PATIENCE_SECONDS):
+            parts = [
+                item
+                for item in read_parts(self.output)
+                if item.part.of == self.part.of and item.manifest.build_id == self.survey.build_id
+            ]
+            if missing_parts(parts):
+                return replace(report, complete=False)
+            manifest = join_manifests(parts)
+            _finish(self.output, manifest)
+            return replace(report, manifest=manifest)
 
 
-def _another_cache(output: Path, which: str) -> CacheFormatError:
-    return CacheFormatError(
-        f"{output} holds another cache {which}: its images, boxes, settings or --limit differ; "
-        "choose another --output, or replace it with --force"
-    )
-
-
-def _refuse_foreign_folder(output: Path) -> None:
-    if not output.exists():
-        return
-    if not output.is_dir():
-        raise CacheFormatError(f"{output} is a file; expected a folder for the cache")
-    own = {path.name for path in _own_files(output)}
-    marked = bool(own & {MANIFEST_NAME, BUILDING_NAME, BUILDING_NAME + PART_SUFFIX})
-    others = sorted(path.name for path in output.iterdir() if path.name != LOCK_NAME)
-    if others and not marked:
-        raise CacheFormatError(f"{output} holds other files ({others[0]}, …) and no cache; choose an empty --output")
-
-
-def _remove_cache(output: Path) -> None:
-    for path in _own_files(output):
-        path.unlink()
-
-
-def _own_files(output: Path) -> Iterator[Path]:
-    for pattern in (MANIFEST_NAME, BUILDING_NAME, "shard-*.h5"):
-        yield from sorted(output.glob(pattern))
-        yield from sorted(output.glob(pattern + PART_SUFFIX))
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else -1
+def _finish(output: Path, manifest: Manifest) -> None:
+    write_whole(output / MANIFEST_NAME, manifest.to_json())
+    for item in read_parts(output):
+        (output / item.part.name).unlink(missing_ok=True)
+    (output / BUILDING_NAME).unlink(missing_ok=True)

@@ -9,6 +9,7 @@ Lists of different lengths ("ragged") are kept as one flat array and offsets int
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields
 from itertools import pairwise
@@ -17,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trackcli_cache.datasets import Mark
 from trackcli_cache.errors import CacheFormatError
-from trackcli_cache.records import EncodedRecord, Polygons, Record
+from trackcli_cache.records import AbsentObject, EncodedRecord, Polygons, Record
 
 
 def _rows(dtype: str, axis: str, *, width: int = 0) -> dict[str, Any]:
@@ -37,16 +39,20 @@ class Columns:
 
     exemplar_offset: NDArray[np.int64] = field(metadata=_rows("<i8", "record"))
     exemplar_length: NDArray[np.int64] = field(metadata=_rows("<i8", "record"))
+    exemplar_crc32: NDArray[np.uint32] = field(metadata=_rows("<u4", "record"))
     search_offset: NDArray[np.int64] = field(metadata=_rows("<i8", "record"))
     search_length: NDArray[np.int64] = field(metadata=_rows("<i8", "record"))
+    search_crc32: NDArray[np.uint32] = field(metadata=_rows("<u4", "record"))
     box_xyxy: NDArray[np.float64] = field(metadata=_rows("<f8", "record", width=4))
     search_window_xyxy: NDArray[np.int64] = field(metadata=_rows("<i8", "record", width=4))
     exemplar_window_xyxy: NDArray[np.int64] = field(metadata=_rows("<i8", "record", width=4))
     image_size_wh: NDArray[np.int32] = field(metadata=_rows("<i4", "record", width=2))
     sequence_id: NDArray[np.int32] = field(metadata=_rows("<i4", "record"))
     frame_number: NDArray[np.int64] = field(metadata=_rows("<i8", "record"))
+    video_frame: NDArray[np.int64] = field(metadata=_rows("<i8", "record"))
     category_id: NDArray[np.int32] = field(metadata=_rows("<i4", "record"))
     track_id: NDArray[np.int64] = field(metadata=_rows("<i8", "record"))
+    marks: NDArray[np.uint8] = field(metadata=_rows("|u1", "record"))
     path_offsets: NDArray[np.int64] = field(metadata=_offsets("record", "path_byte"))
     path_utf8: NDArray[np.uint8] = field(metadata=_rows("|u1", "path_byte"))
     target_polygon_offsets: NDArray[np.int64] = field(metadata=_offsets("record", "target_polygon"))
@@ -56,10 +62,12 @@ class Columns:
     other_box_xyxy: NDArray[np.float64] = field(metadata=_rows("<f8", "other", width=4))
     other_category_id: NDArray[np.int32] = field(metadata=_rows("<i4", "other"))
     other_track_id: NDArray[np.int64] = field(metadata=_rows("<i8", "other"))
+    other_marks: NDArray[np.uint8] = field(metadata=_rows("|u1", "other"))
     other_polygon_offsets: NDArray[np.int64] = field(metadata=_offsets("other", "other_polygon"))
     other_point_offsets: NDArray[np.int64] = field(metadata=_offsets("other_polygon", "other_point"))
     other_points_xy: NDArray[np.float32] = field(metadata=_rows("<f4", "other_point", width=2))
     absent_sequence_frame_track: NDArray[np.int64] = field(metadata=_rows("<i8", "absent", width=3))
+    absent_marks: NDArray[np.uint8] = field(metadata=_rows("|u1", "absent"))
 
     def __len__(self) -> int:
         return len(self.sequence_id)
@@ -69,6 +77,7 @@ class Columns:
         first, last = self.other_offsets[index : index + 2]
         path = self.path_utf8[slice(*self.path_offsets[index : index + 2])].tobytes()
         width, height = self.image_size_wh[index]
+        video_frame = int(self.video_frame[index])
         return Record(
             box_xyxy=self.box_xyxy[index],
             search_window_xyxy=self.search_window_xyxy[index],
@@ -79,12 +88,15 @@ class Columns:
             sequence_id=int(self.sequence_id[index]),
             frame_number=int(self.frame_number[index]),
             category_id=int(self.category_id[index]),
+            video_frame=None if video_frame == NO_VIDEO else video_frame,
             track_id=int(self.track_id[index]),
+            marks=Mark(int(self.marks[index])),
             path=path.decode("utf-8", errors="replace"),
             target_polygons=self._target_polygons(index),
             other_boxes_xyxy=self.other_box_xyxy[first:last],
             other_category_ids=self.other_category_id[first:last],
             other_track_ids=self.other_track_id[first:last],
+            other_marks=self.other_marks[first:last],
             other_polygons=tuple(self._other_polygons(other) for other in range(first, last)),
         )
 
@@ -97,21 +109,23 @@ class Columns:
         return _pieces(self.other_points_xy, self.other_point_offsets[first : last + 1])
 
 
+NO_VIDEO = -1
+
 COLUMNS: tuple[Field[Any], ...] = fields(Columns)
 
 
-def columns_of(encoded: Sequence[EncodedRecord], absent: Sequence[tuple[int, int, int]]) -> tuple[Columns, bytes]:
+def columns_of(encoded: Sequence[EncodedRecord], absent: Sequence[AbsentObject]) -> tuple[Columns, bytes]:
     """Turn records into columns and one string of bytes with all crops, exemplar before search, record by record.
 
     Args:
         encoded: The records in order.
-        absent: ``(sequence_id, frame_number, track_id)`` of objects that are out of view.
+        absent: Objects that are out of view.
 
     Returns:
-        The columns and the JPEG bytes that their offsets point into.
+        The columns and the crops' bytes that their offsets point into.
     """
     records = [item.record for item in encoded]
-    lengths = np.array([[len(item.exemplar_jpeg), len(item.search_jpeg)] for item in encoded], np.int64).reshape(-1, 2)
+    lengths = np.array([[len(item.exemplar), len(item.search)] for item in encoded], np.int64).reshape(-1, 2)
     starts = _running_total(lengths.reshape(-1))[:-1].reshape(-1, 2)
     paths = [record.path.encode("utf-8") for record in records]
     targets = [record.target_polygons for record in records]
@@ -121,16 +135,20 @@ def columns_of(encoded: Sequence[EncodedRecord], absent: Sequence[tuple[int, int
     raw: dict[str, Any] = {
         "exemplar_offset": starts[:, 0],
         "exemplar_length": lengths[:, 0],
+        "exemplar_crc32": [zlib.crc32(item.exemplar) for item in encoded],
         "search_offset": starts[:, 1],
         "search_length": lengths[:, 1],
+        "search_crc32": [zlib.crc32(item.search) for item in encoded],
         "box_xyxy": [record.box_xyxy for record in records],
         "search_window_xyxy": [record.search_window_xyxy for record in records],
         "exemplar_window_xyxy": [record.exemplar_window_xyxy for record in records],
         "image_size_wh": [record.image_size_wh for record in records],
         "sequence_id": [record.sequence_id for record in records],
         "frame_number": [record.frame_number for record in records],
+        "video_frame": [NO_VIDEO if record.video_frame is None else record.video_frame for record in records],
         "category_id": [record.category_id for record in records],
         "track_id": [record.track_id for record in records],
+        "marks": [int(record.marks) for record in records],
         "path_offsets": _offsets_of(paths),
         "path_utf8": np.frombuffer(b"".join(paths), np.uint8),
         "target_polygon_offsets": _offsets_of(targets),
@@ -140,13 +158,15 @@ def columns_of(encoded: Sequence[EncodedRecord], absent: Sequence[tuple[int, int
         "other_box_xyxy": _joined([record.other_boxes_xyxy for record in records]),
         "other_category_id": _joined([record.other_category_ids for record in records]),
         "other_track_id": _joined([record.other_track_ids for record in records]),
+        "other_marks": _joined([record.other_marks for record in records]),
         "other_polygon_offsets": _offsets_of(others),
         "other_point_offsets": _offsets_of(other_outlines),
         "other_points_xy": _joined(other_outlines),
-        "absent_sequence_frame_track": list(absent),
+        "absent_sequence_frame_track": [(item.sequence_id, item.frame_number, item.track_id) for item in absent],
+        "absent_marks": [item.marks for item in absent],
     }
     arrays = {column.name: _as_column(raw[column.name], column) for column in COLUMNS}
-    return Columns(**arrays), b"".join(item.exemplar_jpeg + item.search_jpeg for item in encoded)
+    return Columns(**arrays), b"".join(crop for item in encoded for crop in (item.exemplar, item.search))
 
 
 def join_columns(parts: Sequence[Columns]) -> Columns:
@@ -159,14 +179,14 @@ def join_columns(parts: Sequence[Columns]) -> Columns:
     return Columns(**arrays)
 
 
-def check_columns(columns: Columns, *, jpeg_bytes: int, sequences: int, categories: int) -> None:
+def check_columns(columns: Columns, *, crop_bytes: int, sequences: int, categories: int) -> None:
     """Check that arrays read from a file point only to where there is something.
 
     Types and shapes are checked when the arrays are read.
 
     Args:
         columns: What to check.
-        jpeg_bytes: How many bytes of crops there are.
+        crop_bytes: How many bytes of crops there are.
         sequences: How many sequences the cache names.
         categories: How many categories the cache names.
 
@@ -179,7 +199,7 @@ def check_columns(columns: Columns, *, jpeg_bytes: int, sequences: int, categori
     for column in COLUMNS:
         _check_column(getattr(columns, column.name), column, rows)
     for tier in ("exemplar", "search"):
-        _check_crops(getattr(columns, f"{tier}_offset"), getattr(columns, f"{tier}_length"), jpeg_bytes, tier)
+        _check_crops(getattr(columns, f"{tier}_offset"), getattr(columns, f"{tier}_length"), crop_bytes, tier)
         _check_windows(getattr(columns, f"{tier}_window_xyxy"), tier)
     _check_range(columns.sequence_id, 0, sequences, "sequence_id")
     _check_range(columns.category_id, -1, categories, "category_id")
@@ -198,10 +218,10 @@ def _check_column(values: NDArray[Any], column: Field[Any], rows: dict[str, int]
         raise CacheFormatError(f"column {name} holds numbers that are not finite")
 
 
-def _check_crops(offsets: NDArray[np.int64], lengths: NDArray[np.int64], jpeg_bytes: int, tier: str) -> None:
+def _check_crops(offsets: NDArray[np.int64], lengths: NDArray[np.int64], crop_bytes: int, tier: str) -> None:
     # Compared without adding, so that huge numbers cannot wrap around.
-    if np.any(offsets < 0) or np.any(lengths < 1) or np.any(lengths > jpeg_bytes - np.minimum(offsets, jpeg_bytes)):
-        raise CacheFormatError(f"{tier} crops lie outside the {jpeg_bytes} bytes of crops")
+    if np.any(offsets < 0) or np.any(lengths < 1) or np.any(lengths > crop_bytes - np.minimum(offsets, crop_bytes)):
+        raise CacheFormatError(f"{tier} crops lie outside the {crop_bytes} bytes of crops")
 
 
 def _check_windows(windows_xyxy: NDArray[np.int64], tier: str) -> None:

@@ -1,23 +1,29 @@
-"""From one annotated image to its records: decode, cut two crops per object, express all labels in the search crop."""
+"""From one annotated image to its records: decode, cut two crops per target, express all labels in the search crop."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from trackcli_cache.crops import Codec, encode_pixels
 from trackcli_cache.datasets import AnnotatedObject, SourceImage
+from trackcli_cache.division import ImagePart, is_target
 from trackcli_cache.errors import DatasetError
-from trackcli_cache.jpeg import encode_crop
+from trackcli_cache.frames import FrameReader, read_rgb
 from trackcli_cache.manifest import Skipped
-from trackcli_cache.records import NO_CATEGORY, EncodedRecord, Polygons, Record
+from trackcli_cache.masks import ImageMasks, SourcePolygons
+from trackcli_cache.records import NO_CATEGORY, AbsentObject, EncodedRecord, Polygons, Record
 from trackcli_cache.settings import TierSettings
-from trackcli_cache.survey import Survey, relative_path
+from trackcli_cache.survey import relative_path
 from trackcli_cache.windows import BoxXyxy, SquareWindow, cut_crop, mean_colour, tier_window
+
+__all__ = ["EncodeSettings", "EncodedImage", "encode_image", "read_rgb"]
 
 SMALLEST_TARGET = 4.0
 """Targets narrower or lower than this many source pixels are left out: they have no texture to learn from."""
@@ -25,7 +31,22 @@ SMALLEST_TARGET = 4.0
 LARGEST_TARGET = 2.0
 """Targets wider or higher than this many times the image's longer side are left out: the box must be wrong."""
 
-SourcePolygons = tuple[NDArray[np.float64], ...]
+
+@dataclass(frozen=True)
+class EncodeSettings:
+    """What all images of a build have in common.
+
+    Attributes:
+        root: Folder of the dataset.
+        settings: The tiers.
+        codec: How crops are kept.
+        category_ids: Index of each category by name.
+    """
+
+    root: Path
+    settings: TierSettings
+    codec: Codec
+    category_ids: Mapping[str, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,63 +54,41 @@ class EncodedImage:
     """What one image adds to a shard.
 
     Attributes:
-        records: One per object that was kept.
-        absent: ``(sequence_id, frame_number, track_id)`` of objects out of view.
+        records: One per target that was kept.
+        absent: Objects out of view.
         skipped: What was left out, and why.
     """
 
-    records: tuple[EncodedRecord, ...]
-    absent: tuple[tuple[int, int, int], ...]
-    skipped: Skipped
+    records: tuple[EncodedRecord, ...] = ()
+    absent: tuple[AbsentObject, ...] = ()
+    skipped: Skipped = field(default_factory=Skipped)
 
 
-def encode_image(image: SourceImage, root: Path, survey: Survey, settings: TierSettings) -> EncodedImage:
-    """Make the records of one image; one that cannot be used is skipped and says why."""
-    sequence_id = survey.sequence_ids[image.sequence]
-    absent = tuple((sequence_id, image.frame_number, item.track_id) for item in image.objects if item.absent)
-    visible = [item for item in image.objects if not item.absent]
-    if not visible:
-        return EncodedImage((), absent, Skipped())
-    try:
-        pixels = read_rgb(image.path)
-        outlines = [_outlines(item, pixels.shape[:2]) for item in visible]
-    except DatasetError as error:
-        return EncodedImage((), absent, Skipped(images=((relative_path(image.path, root), str(error)),)))
-    frame = _Frame(image, pixels, visible, outlines, sequence_id, relative_path(image.path, root), survey, settings)
-    reasons = [_reason_to_skip(item.box_xyxy, pixels.shape[:2]) for item in visible]
-    records = tuple(frame.encode_object(index) for index, reason in enumerate(reasons) if reason is None)
-    return EncodedImage(records, absent, Skipped(objects=Counter(reason for reason in reasons if reason is not None)))
-
-
-def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """Read an image file as ``(H, W, 3)`` uint8 RGB; grey, alpha and 16 bits are converted, EXIF rotation applied.
-
-    Raises:
-        DatasetError: if it is missing or no image.
-    """
-    bgr = _decode(path, cv2.IMREAD_COLOR)
-    rgb: NDArray[np.uint8] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-    return rgb
-
-
-def read_mask_outlines(path: Path, height: int, width: int) -> SourcePolygons:
-    """Outer contours of a mask's non-zero pixels, through the centres of its border pixels.
-
-    Returns:
-        One ``(N, 2)`` float64 polygon per part, in source pixels.
-
-    Raises:
-        DatasetError: if the mask is missing, no image, or of another size than the image.
-    """
-    mask = _decode(path, cv2.IMREAD_UNCHANGED)
-    if mask.shape[:2] != (height, width):
-        raise DatasetError(f"mask {path.name} is {mask.shape[1]}x{mask.shape[0]} but its image is {width}x{height}")
-    colours = mask.reshape(height, width, -1)[:, :, :3]
-    contours, _ = cv2.findContours(
-        np.any(colours != 0, axis=2).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+def encode_image(part: ImagePart, frames: FrameReader, common: EncodeSettings) -> EncodedImage:
+    """Make the records of one image, or of some of its targets; one that cannot be used is skipped and says why."""
+    image = part.image
+    absent = tuple(
+        AbsentObject(part.sequence_id, image.frame_number, item.track_id, int(item.marks))
+        for item in image.objects
+        if item.absent and part.first == 0
     )
-    # Contour points are pixel indices; pixel i is centred at i + 0.5.
-    return tuple(contour.reshape(-1, 2).astype(np.float64) + 0.5 for contour in contours if len(contour) >= 3)
+    visible = [item for item in image.objects if not item.absent]
+    targets = [index for index, item in enumerate(visible) if is_target(item)][part.first : part.stop]
+    if not targets:
+        return EncodedImage(absent=absent)
+    path = relative_path(image.path, common.root)
+    try:
+        pixels = frames.read(image)
+        masks = ImageMasks((pixels.shape[0], pixels.shape[1]))
+        outlines = [masks.outlines_of(item) for item in visible]
+    except DatasetError as error:
+        skipped = Skipped(images=((_name_of(path, image), str(error)),) if part.first == 0 else ())
+        return EncodedImage(absent=absent, skipped=skipped)
+    frame = _Frame(image, part.sequence_id, path, pixels, visible, outlines, common)
+    reasons = {index: _reason_to_skip(visible[index].box_xyxy, pixels.shape[:2]) for index in targets}
+    records = tuple(frame.encode_object(index) for index, reason in reasons.items() if reason is None)
+    left_out = Counter(reason for reason in reasons.values() if reason is not None)
+    return EncodedImage(records, absent, Skipped(objects=left_out))
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,20 +96,19 @@ class _Frame:
     """One decoded image and what its objects have in common."""
 
     image: SourceImage
+    sequence_id: int
+    path: str
     pixels: NDArray[np.uint8]
     objects: list[AnnotatedObject]
     outlines: list[SourcePolygons]
-    sequence_id: int
-    path: str
-    survey: Survey
-    settings: TierSettings
+    common: EncodeSettings
 
     def encode_object(self, index: int) -> EncodedRecord:
-        target = self.objects[index]
-        search_side, exemplar_side = self.settings.search_crop_side, self.settings.exemplar_crop_side
-        search = tier_window(target.box_xyxy, search_side, self.settings)
-        exemplar = tier_window(target.box_xyxy, exemplar_side, self.settings)
-        boxes_xyxy = search.boxes_to_crop(np.array([item.box_xyxy for item in self.objects], np.float64), search_side)
+        target, settings = self.objects[index], self.common.settings
+        search_side, exemplar_side = settings.search_crop_side, settings.exemplar_crop_side
+        search = tier_window(target.box_xyxy, search_side, settings)
+        exemplar = tier_window(target.box_xyxy, exemplar_side, settings)
+        boxes_xyxy = search.boxes_to_crop(self._boxes_xyxy, search_side)
         others = [other for other in _overlapping(boxes_xyxy, search_side) if other != index]
         record = Record(
             box_xyxy=boxes_xyxy[index],
@@ -121,55 +119,50 @@ class _Frame:
             image_size_wh=(self.pixels.shape[1], self.pixels.shape[0]),
             sequence_id=self.sequence_id,
             frame_number=self.image.frame_number,
+            video_frame=self.image.video_frame,
             category_id=self._category_id(index),
             track_id=target.track_id,
+            marks=target.marks,
             path=self.path,
             target_polygons=self._outlines_in(search, index),
             other_boxes_xyxy=boxes_xyxy[others],
             other_category_ids=np.array([self._category_id(other) for other in others], np.int32),
             other_track_ids=np.array([self.objects[other].track_id for other in others], np.int64),
+            other_marks=np.array([int(self.objects[other].marks) for other in others], np.uint8),
             other_polygons=tuple(self._outlines_in(search, other) for other in others),
         )
         return EncodedRecord(record, self._crop(exemplar, exemplar_side), self._crop(search, search_side))
 
+    @cached_property
+    def _boxes_xyxy(self) -> NDArray[np.float64]:
+        return np.array([item.box_xyxy for item in self.objects], np.float64)
+
+    @cached_property
+    def _fill(self) -> tuple[int, int, int]:
+        return mean_colour(self.pixels)
+
     def _crop(self, window: SquareWindow, side: int) -> bytes:
-        crop = cut_crop(self.pixels, window, side, mean_colour(self.pixels))
-        return encode_crop(crop, self.settings.jpeg_quality)
+        crop = cut_crop(self.pixels, window, side, self._fill)
+        return encode_pixels(crop, self.common.codec, self.common.settings)
 
     def _category_id(self, index: int) -> int:
         category = self.objects[index].category
-        return NO_CATEGORY if category is None else self.survey.category_ids[category]
+        return NO_CATEGORY if category is None else self.common.category_ids[category]
 
     def _outlines_in(self, window: SquareWindow, index: int) -> Polygons:
-        side = self.settings.search_crop_side
+        side = self.common.settings.search_crop_side
         return tuple(window.to_crop(points, side).astype(np.float32) for points in self.outlines[index])
 
 
-def _decode(path: Path, flags: int) -> NDArray[np.uint8]:
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise DatasetError(f"{path.name} cannot be read: {error.strerror}") from error
-    try:
-        image: NDArray[np.uint8] | None = cv2.imdecode(data, flags) if data.size else None
-    except cv2.error:
-        image = None
-    if image is None:
-        raise DatasetError(f"{path.name} is no image that can be decoded")
-    return image
-
-
-def _outlines(item: AnnotatedObject, size_hw: tuple[int, ...]) -> SourcePolygons:
-    if item.mask_path is None:
-        return item.polygons
-    return item.polygons + read_mask_outlines(item.mask_path, *size_hw)
+def _name_of(path: str, image: SourceImage) -> str:
+    return path if image.video_frame is None else f"{path}, frame {image.video_frame}"
 
 
 def _reason_to_skip(box_xyxy: BoxXyxy, size_hw: tuple[int, ...]) -> str | None:
     left, top, right, bottom = box_xyxy
     height, width = size_hw
     # x + 4 - x may be a hair under 4 in floating point.
-    if min(right - left, bottom - top) < SMALLEST_TARGET - 1e-6:
+    if not min(right - left, bottom - top) >= SMALLEST_TARGET - 1e-6:  # or not a number
         return f"smaller than {SMALLEST_TARGET:g} px"
     if left >= width or top >= height or right <= 0 or bottom <= 0:
         return "box outside the image"

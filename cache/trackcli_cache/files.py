@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,29 +22,65 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
     Raises:
         CacheError: if it cannot be written (disk full, no permission); nothing is left behind.
     """
-    part = path.with_name(path.name + PART_SUFFIX)
+    _write_part(path.with_name(path.name + PART_SUFFIX), path, content)
+    publish(path.with_name(path.name + PART_SUFFIX), path)
+
+
+def write_beside(path: Path, content: bytes | memoryview) -> Path:
+    """Write a file's content under a name of its own, to be given its real name by :func:`publish`.
+
+    The name is new every time: two processes that both believe to be the writer do not mix their bytes.
+
+    Raises:
+        CacheError: if it cannot be written (disk full, no permission); nothing is left behind.
+    """
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PART_SUFFIX}")
+    _write_part(part, path, content)
+    return part
+
+
+def publish(part: Path, path: Path) -> None:
+    """Give a written file its name, for good.
+
+    Raises:
+        CacheError: if that fails; the part is removed.
+    """
+    try:
+        part.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise _cannot_write(path, error) from error
+
+
+def _write_part(part: Path, path: Path, content: bytes | memoryview) -> None:
     try:
         with part.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
-        _sync_folder(path.parent)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise CacheError(
-            f"cannot write {path}: {error.strerror}; free some space or choose another --output"
-        ) from error
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> CacheError:
+    return CacheError(f"cannot write {path}: {error.strerror}; free some space or choose another --output")
 
 
 @contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
+def only_writer(folder: Path, *, name: str = LOCK_NAME, wait: float = 0) -> Iterator[None]:
     """Hold the folder's lock while the block runs; the system drops it if the process dies.
+
+    Args:
+        folder: Made if missing.
+        name: Of the lock's file; whoever takes another name is not kept out.
+        wait: How many seconds to wait for another process to finish.
 
     Raises:
         CacheError: if another process writes there, or the folder cannot be made.
     """
-    lock = FileLock(folder / LOCK_NAME, timeout=0)
+    lock = FileLock(folder / name, timeout=wait)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()

@@ -15,12 +15,13 @@ def encode_crop(crop: NDArray[np.uint8], quality: int) -> bytes:
     return bytes(simplejpeg.encode_jpeg(pixels, quality=quality, colorspace="RGB", colorsubsampling="420"))
 
 
-def decode_crop(data: bytes, side: int) -> NDArray[np.uint8]:
+def decode_crop(data: bytes, side: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
     """Decode a square RGB crop.
 
     Args:
         data: JPEG bytes, not trusted.
         side: The side it must have, in pixels.
+        out: ``(side, side, 3)`` contiguous uint8 to decode into; a new array if ``None``.
 
     Returns:
         ``(side, side, 3)`` uint8, RGB.
@@ -32,7 +33,7 @@ def decode_crop(data: bytes, side: int) -> NDArray[np.uint8]:
         height, width, _, _ = simplejpeg.decode_jpeg_header(data)
         if (height, width) != (side, side):
             raise CacheFormatError(f"a crop of {width}x{height} px where {side}x{side} are expected")
-        crop: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colorspace="RGB")
+        crop: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colorspace="RGB", buffer=out)
     except ValueError as error:
         raise CacheFormatError(f"a crop that is no readable JPEG ({error})") from error
-    return crop
+    return crop if out is None else out

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trackcli_cache.crops import Codec, checked_codec
 from trackcli_cache.errors import CacheFormatError
 from trackcli_cache.settings import TierSettings
-from trackcli_cache.shard import FORMAT_VERSION
+from trackcli_cache.shard import FORMAT_VERSION, ShardContext
 
 MANIFEST_NAME = "manifest.json"
+BUILDING_NAME = "building.json"
 FORMAT_NAME = "trackcli crop cache"
 MAX_MANIFEST_BYTES = 2**29
 
@@ -67,15 +70,19 @@ class Skipped:
         """Images and objects together."""
         return len(self.images) + sum(self.objects.values())
 
-    def __add__(self, other: Skipped) -> Skipped:
-        objects = dict(self.objects)
-        for reason, count in other.objects.items():
-            objects[reason] = objects.get(reason, 0) + count
-        return Skipped(self.images + other.images, objects)
-
     def as_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
         return {"images": [list(item) for item in self.images], "objects": dict(sorted(self.objects.items()))}
+
+    @classmethod
+    def join(cls, parts: Iterable[Skipped]) -> Skipped:
+        """Everything that the parts left out, in their order."""
+        images: list[tuple[str, str]] = []
+        objects: Counter[str] = Counter()
+        for part in parts:
+            images.extend(part.images)
+            objects.update(part.objects)
+        return cls(tuple(images), dict(objects))
 
     @classmethod
     def from_dict(cls, content: Any) -> Skipped:
@@ -99,6 +106,7 @@ class Manifest:
         root: Where the dataset was, for information.
         limit: The cache holds only the first so many images, or ``None``.
         settings: The tiers.
+        codec: How crops are kept.
         sequences: Names that ``sequence_id`` points into.
         categories: Names that ``category_id`` points into.
         shards: The files, in record order.
@@ -112,6 +120,7 @@ class Manifest:
     root: str
     limit: int | None
     settings: TierSettings
+    codec: Codec
     sequences: tuple[SequenceEntry, ...]
     categories: tuple[str, ...]
     shards: tuple[ShardEntry, ...]
@@ -129,15 +138,21 @@ class Manifest:
         """Size of all shards together."""
         return sum(shard.size_bytes for shard in self.shards)
 
-    def to_json(self) -> bytes:
-        """The manifest's file content."""
-        content = {
+    @property
+    def shard_context(self) -> ShardContext:
+        """What the shards must agree with."""
+        return ShardContext(self.build_id, self.codec, self.settings, len(self.sequences), len(self.categories))
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
             "format": FORMAT_NAME,
             "version": FORMAT_VERSION,
             "build_id": self.build_id,
             "dataset": self.dataset,
             "root": self.root,
             "limit": self.limit,
+            "codec": self.codec,
             "settings": self.settings.as_dict(),
             "exemplar_crop_side": self.settings.exemplar_crop_side,
             "search_crop_side": self.settings.search_crop_side,
@@ -151,7 +166,10 @@ class Manifest:
             "absent": self.absent,
             "skipped": self.skipped.as_dict(),
         }
-        return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8", errors="replace")
+
+    def to_json(self) -> bytes:
+        """The manifest's file content."""
+        return json_bytes(self.as_dict())
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -161,16 +179,30 @@ def read_manifest(folder: Path) -> Manifest:
         CacheFormatError: if there is none, or it is not one that this version writes.
     """
     path = folder / MANIFEST_NAME
-    content = read_json(path, missing="is no finished crop cache: it has no manifest.json; run trackcli cache build")
+    content = read_json(path, missing=_state_without_manifest(folder))
     try:
-        if _get(content, "format", str) != FORMAT_NAME:
-            raise CacheFormatError("is the manifest of something else")
-        version = _get(content, "version", int)
-        if version != FORMAT_VERSION:
-            raise CacheFormatError(f"has format version {version}; this trackcli reads version {FORMAT_VERSION}")
-        return _parse(content)
+        return parse_manifest(content)
     except CacheFormatError as error:
         raise CacheFormatError(f"{path}: {error}; build the cache again") from error
+
+
+def parse_manifest(content: Any) -> Manifest:
+    """Check what a manifest's JSON holds.
+
+    Raises:
+        CacheFormatError: if it is of something else, of another version, or incomplete.
+    """
+    if _get(content, "format", str) != FORMAT_NAME:
+        raise CacheFormatError("is the manifest of something else")
+    version = _get(content, "version", int)
+    if version != FORMAT_VERSION:
+        raise CacheFormatError(f"has format version {version}; this trackcli reads version {FORMAT_VERSION}")
+    return _parse(content)
+
+
+def json_bytes(content: dict[str, Any]) -> bytes:
+    """A JSON file's content, for people too."""
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8", errors="replace")
 
 
 def read_json(path: Path, *, missing: str) -> Any:
@@ -193,6 +225,15 @@ def read_json(path: Path, *, missing: str) -> Any:
         raise CacheFormatError(f"{path} cannot be read as JSON ({error}); build the cache again") from error
 
 
+def _state_without_manifest(folder: Path) -> str:
+    """What to say about a folder that has no manifest."""
+    if any(folder.glob("part-*.json")):
+        return "holds parts of a crop cache; build the missing ones and join them with trackcli cache merge"
+    if (folder / BUILDING_NAME).is_file():
+        return "is no finished crop cache: it is being built, or that was interrupted; run the same cache build again"
+    return "is no finished crop cache: it has no manifest.json; run trackcli cache build"
+
+
 def _parse(content: Any) -> Manifest:
     limit = content.get("limit")
     if not isinstance(limit, int | None):
@@ -206,6 +247,7 @@ def _parse(content: Any) -> Manifest:
         root=_get(content, "root", str),
         limit=limit,
         settings=TierSettings.from_dict(_get(content, "settings", dict)),
+        codec=checked_codec(content.get("codec")),
         sequences=tuple(
             SequenceEntry(_get(entry, "name", str), _get(entry, "still", bool))
             for entry in _get(content, "sequences", list)

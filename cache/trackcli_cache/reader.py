@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import weakref
+import zlib
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,16 +10,17 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from trackcli_cache.columns import join_columns
+from trackcli_cache.columns import Columns, join_columns
+from trackcli_cache.crop_files import CropFiles
+from trackcli_cache.crops import Codec
 from trackcli_cache.errors import CacheFormatError
 from trackcli_cache.jpeg import decode_crop
 from trackcli_cache.manifest import Manifest, SequenceEntry, ShardEntry, read_manifest
 from trackcli_cache.records import Record
 from trackcli_cache.settings import TierSettings
-from trackcli_cache.shard import Shard, read_shard
+from trackcli_cache.shard import Shard, ShardContext, read_shard
 
-_READ_ONLY = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_SEEKING = threading.Lock()
+EXEMPLAR, SEARCH = "exemplar", "search"
 
 
 class CropCache:
@@ -42,10 +41,9 @@ class CropCache:
         self._path = path
         self._manifest = manifest
         self._columns = join_columns([shard.columns for shard in shards])
-        self._jpeg_starts = [shard.jpeg_start for shard in shards]
+        self._crops_starts = [shard.crops_start for shard in shards]
         self._first_records = np.cumsum([0] + [entry.records for entry in manifest.shards])
-        self._descriptors: dict[int, int] = {}
-        self._finalizer = weakref.finalize(self, _close_all, self._descriptors)
+        self._files = CropFiles([path / entry.name for entry in manifest.shards])
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -56,7 +54,8 @@ class CropCache:
         """
         path = Path(path).expanduser().resolve()
         manifest = read_manifest(path)
-        return cls(path, manifest, [_open_shard(path, entry, manifest) for entry in manifest.shards])
+        context = manifest.shard_context
+        return cls(path, manifest, [open_shard(path, entry, context) for entry in manifest.shards])
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self).open, (self._path,)
@@ -71,7 +70,7 @@ class CropCache:
 
     def close(self) -> None:
         """Close this process's files; metadata stays readable, crops open them again."""
-        _close_all(self._descriptors)
+        self._files.close()
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -92,6 +91,11 @@ class CropCache:
         return self._manifest.settings
 
     @property
+    def codec(self) -> Codec:
+        """``jpeg``: crops are decoded; ``raw``: they are read as they are."""
+        return self._manifest.codec
+
+    @property
     def sequences(self) -> tuple[SequenceEntry, ...]:
         """Videos and collections of stills that ``sequence_ids`` point into."""
         return self._manifest.sequences
@@ -100,6 +104,11 @@ class CropCache:
     def categories(self) -> tuple[str, ...]:
         """Names that ``category_ids`` point into."""
         return self._manifest.categories
+
+    @property
+    def columns(self) -> Columns:
+        """All records' labels as flat arrays; not to be changed."""
+        return self._columns
 
     @property
     def sequence_ids(self) -> NDArray[np.int32]:
@@ -122,6 +131,11 @@ class CropCache:
         return self._columns.track_id
 
     @property
+    def marks(self) -> NDArray[np.uint8]:
+        """``(N,)`` what the dataset says about each target: bits of :class:`~trackcli_cache.datasets.Mark`."""
+        return self._columns.marks
+
+    @property
     def target_sizes(self) -> NDArray[np.float64]:
         """``(N, 2)`` width and height of each target in source pixels."""
         boxes_xyxy, windows_xyxy = self._columns.box_xyxy, self._columns.search_window_xyxy
@@ -137,6 +151,11 @@ class CropCache:
     def absent_frames(self) -> NDArray[np.int64]:
         """``(K, 3)`` sequence, frame number and track of objects marked as out of view (they have no record)."""
         return self._columns.absent_sequence_frame_track
+
+    @property
+    def absent_marks(self) -> NDArray[np.uint8]:
+        """``(K,)`` what the dataset says about each of ``absent_frames``: bits of ``Mark``."""
+        return self._columns.absent_marks
 
     def record(self, index: int) -> Record:
         """Everything about one record but its pixels; nothing is decoded.
@@ -157,10 +176,7 @@ class CropCache:
             IndexError: if there is no such record.
             CacheFormatError: if the crop is damaged.
         """
-        index = self._checked(index)
-        columns = self._columns
-        side = self.settings.search_crop_side
-        return self._crop(index, int(columns.search_offset[index]), int(columns.search_length[index]), side)
+        return self._crop(index, SEARCH, None)
 
     def exemplar_crop(self, index: int) -> NDArray[np.uint8]:
         """``(144, 144, 3)`` uint8 RGB (by default): the target and its close context.
@@ -169,43 +185,99 @@ class CropCache:
             IndexError: if there is no such record.
             CacheFormatError: if the crop is damaged.
         """
-        index = self._checked(index)
-        columns = self._columns
-        side = self.settings.exemplar_crop_side
-        return self._crop(index, int(columns.exemplar_offset[index]), int(columns.exemplar_length[index]), side)
+        return self._crop(index, EXEMPLAR, None)
+
+    def read_search_into(self, index: int, out: NDArray[np.uint8]) -> None:
+        """Put a search crop into an array that is there already; raw crops are read into it without a copy.
+
+        Args:
+            index: Which record.
+            out: ``(432, 432, 3)`` (by default) uint8, contiguous and writable.
+
+        Raises:
+            IndexError: if there is no such record.
+            ValueError: if the array has another shape or type.
+            CacheFormatError: if the crop is damaged.
+        """
+        self._crop(index, SEARCH, out)
+
+    def read_exemplar_into(self, index: int, out: NDArray[np.uint8]) -> None:
+        """Like :meth:`read_search_into` for the exemplar crop, ``(144, 144, 3)`` by default."""
+        self._crop(index, EXEMPLAR, out)
+
+    def search_rows(self, index: int, first: int, stop: int) -> NDArray[np.uint8]:
+        """``(stop - first, 432, 3)`` uint8 RGB: some rows of a search crop; of a raw one nothing else is read.
+
+        Raises:
+            IndexError: if there is no such record, or there are no such rows.
+            CacheFormatError: if the crop is damaged.
+        """
+        return self._rows(index, SEARCH, first, stop)
+
+    def exemplar_rows(self, index: int, first: int, stop: int) -> NDArray[np.uint8]:
+        """Like :meth:`search_rows` for the exemplar crop."""
+        return self._rows(index, EXEMPLAR, first, stop)
 
     def _checked(self, index: int) -> int:
         if not 0 <= index < len(self):
             raise IndexError(f"record {index} of {len(self)}; expected 0 to {len(self) - 1}")
         return int(index)
 
-    def _crop(self, index: int, offset: int, length: int, side: int) -> NDArray[np.uint8]:
-        shard = int(np.searchsorted(self._first_records, index, side="right")) - 1
-        name = self._manifest.shards[shard].name
+    def _side(self, tier: str) -> int:
+        return self.settings.search_crop_side if tier == SEARCH else self.settings.exemplar_crop_side
+
+    def _rows(self, index: int, tier: str, first: int, stop: int) -> NDArray[np.uint8]:
+        index, side = self._checked(index), self._side(tier)
+        if not 0 <= first <= stop <= side:
+            raise IndexError(f"rows {first} to {stop} of a crop of {side} rows")
+        if self.codec != "raw":
+            return self._crop(index, tier, None)[first:stop]
+        rows = np.empty((stop - first, side, 3), np.uint8)
+        self._read_raw(index, tier, first * side * 3, rows)
+        return rows
+
+    def _crop(self, index: int, tier: str, out: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+        index, side = self._checked(index), self._side(tier)
+        if out is not None:
+            _check_buffer(out, side)
+        if self.codec == "raw":
+            crop = np.empty((side, side, 3), np.uint8) if out is None else out
+            self._read_raw(index, tier, 0, crop)
+            return crop
+        shard, start = self._place(index, tier)
+        length = int(getattr(self._columns, f"{tier}_length")[index])
         try:
-            data = _read_at(self._descriptor(shard), self._jpeg_starts[shard] + offset, length)
-            return decode_crop(data, side)
+            data = self._files.read(shard, start, length)
+            # It costs a hundredth of decoding; a raw crop's would cost as much as reading it.
+            if zlib.crc32(data) != getattr(self._columns, f"{tier}_crc32")[index]:
+                raise CacheFormatError(f"the {tier} crop is damaged: its checksum differs")
+            return decode_crop(data, side, out)
         except CacheFormatError as error:
-            record = index - int(self._first_records[shard])
-            raise CacheFormatError(f"{self._path / name}, record {record}: {error}; build the cache again") from error
+            raise self._at(index, shard, error) from error
 
-    def _descriptor(self, shard: int) -> int:
-        """This process's file descriptor of a shard. Threads that race for it agree without a lock."""
-        known = self._descriptors.get(shard)
-        if known is not None:
-            return known
-        path = self._path / self._manifest.shards[shard].name
+    def _read_raw(self, index: int, tier: str, skip: int, out: NDArray[np.uint8]) -> None:
+        shard, start = self._place(index, tier)
         try:
-            opened = os.open(path, _READ_ONLY)
-        except OSError as error:
-            raise CacheFormatError(f"cannot be opened: {error.strerror}") from error
-        agreed = self._descriptors.setdefault(shard, opened)
-        if agreed != opened:
-            os.close(opened)
-        return agreed
+            self._files.read_into(shard, start + skip, out)
+        except CacheFormatError as error:
+            raise self._at(index, shard, error) from error
+
+    def _place(self, index: int, tier: str) -> tuple[int, int]:
+        """A crop's shard, and where in the file it begins."""
+        shard = int(np.searchsorted(self._first_records, index, side="right")) - 1
+        return shard, self._crops_starts[shard] + int(getattr(self._columns, f"{tier}_offset")[index])
+
+    def _at(self, index: int, shard: int, error: CacheFormatError) -> CacheFormatError:
+        record, name = index - int(self._first_records[shard]), self._manifest.shards[shard].name
+        return CacheFormatError(f"{self._path / name}, record {record}: {error}; build the cache again")
 
 
-def _open_shard(folder: Path, entry: ShardEntry, manifest: Manifest) -> Shard:
+def open_shard(folder: Path, entry: ShardEntry, context: ShardContext) -> Shard:
+    """Read the metadata of one of a cache's shards, and check it against the manifest.
+
+    Raises:
+        CacheFormatError: if it is missing, truncated, damaged or hostile.
+    """
     path = folder / entry.name
     if not path.is_file():
         raise CacheFormatError(f"{path} is missing; run the same cache build again to make it")
@@ -213,9 +285,7 @@ def _open_shard(folder: Path, entry: ShardEntry, manifest: Manifest) -> Shard:
         raise CacheFormatError(
             f"{path} has {path.stat().st_size} bytes; expected {entry.size_bytes}; run the same cache build again"
         )
-    shard = read_shard(
-        path, build_id=manifest.build_id, sequences=len(manifest.sequences), categories=len(manifest.categories)
-    )
+    shard = read_shard(path, context)
     if len(shard.columns) != entry.records:
         raise CacheFormatError(
             f"{path} has {len(shard.columns)} records; expected {entry.records}; build the cache again"
@@ -223,27 +293,8 @@ def _open_shard(folder: Path, entry: ShardEntry, manifest: Manifest) -> Shard:
     return shard
 
 
-def _seek_and_read(descriptor: int, length: int, offset: int) -> bytes:
-    """``os.pread`` for systems without it: one reader at a time."""
-    with _SEEKING:
-        os.lseek(descriptor, offset, os.SEEK_SET)
-        return os.read(descriptor, length)
-
-
-_positioned_read = getattr(os, "pread", _seek_and_read)
-
-
-def _read_at(descriptor: int, offset: int, length: int) -> bytes:
-    data = _positioned_read(descriptor, length, offset)
-    while len(data) < length:  # a read may return less than was asked for
-        more = _positioned_read(descriptor, length - len(data), offset + len(data))
-        if not more:
-            raise CacheFormatError("the file ends before the crop does")
-        data += more
-    return data
-
-
-def _close_all(descriptors: dict[int, int]) -> None:
-    while descriptors:
-        _, descriptor = descriptors.popitem()
-        os.close(descriptor)
+def _check_buffer(out: NDArray[np.uint8], side: int) -> None:
+    if out.shape != (side, side, 3) or out.dtype != np.uint8 or not (out.flags.c_contiguous and out.flags.writeable):
+        raise ValueError(
+            f"out is {out.dtype} of shape {out.shape}; expected writable, contiguous uint8 of shape {(side, side, 3)}"
+        )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from trackcli_cache.datasets import Mark
+
 Polygons = tuple[NDArray[np.float32], ...]
 NO_CATEGORY = -1
 
@@ -26,12 +28,15 @@ class Record:
         frame_number: Place in the sequence, in frames of the original video.
         category_id: Index into the cache's ``categories``, or -1.
         track_id: Which object of the sequence this is.
-        path: The source image, relative to the dataset's root, with forward slashes.
+        path: The source image or video, relative to the dataset's root, with forward slashes.
         target_polygons: Outlines of the target, each ``(N, 2)`` float32 search-crop pixels; empty if unknown.
         other_boxes_xyxy: ``(M, 4)`` float64, every other annotated box that overlaps the search crop, in its pixels.
         other_category_ids: ``(M,)`` int32, -1 where there is none.
         other_track_ids: ``(M,)`` int64.
         other_polygons: M tuples of outlines, like ``target_polygons``.
+        other_marks: ``(M,)`` uint8, :class:`~trackcli_cache.datasets.Mark`; those to be ignored are here too.
+        marks: What the dataset says about the target, beside its box.
+        video_frame: Number of the frame in the video file ``path``, from 0; ``None`` if ``path`` is an image.
     """
 
     box_xyxy: NDArray[np.float64]
@@ -50,6 +55,9 @@ class Record:
     other_category_ids: NDArray[np.int32]
     other_track_ids: NDArray[np.int64]
     other_polygons: tuple[Polygons, ...]
+    other_marks: NDArray[np.uint8]
+    marks: Mark = Mark.NONE
+    video_frame: int | None = None
 
     @property
     def search_scale(self) -> float:
@@ -72,11 +80,28 @@ class Record:
 
 @dataclass(frozen=True, eq=False)
 class EncodedRecord:
-    """A record with its two crops as JPEG bytes, ready to be written."""
+    """A record with the bytes of its two crops, ready to be written."""
 
     record: Record
-    exemplar_jpeg: bytes
-    search_jpeg: bytes
+    exemplar: bytes
+    search: bytes
+
+
+@dataclass(frozen=True)
+class AbsentObject:
+    """An object that is not in view in a frame.
+
+    Attributes:
+        sequence_id: Index of the sequence.
+        frame_number: The frame.
+        track_id: The object.
+        marks: What the dataset says about it.
+    """
+
+    sequence_id: int
+    frame_number: int
+    track_id: int
+    marks: int
 
 
 def _corner_twice(window_xyxy: NDArray[np.int64]) -> NDArray[np.float64]:

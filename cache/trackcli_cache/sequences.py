@@ -1,25 +1,23 @@
-"""One tracking sequence in a folder: numbered images, a box per line, perhaps a mask per image."""
+"""One tracking sequence: numbered images, a box per line, perhaps a mask per image."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from trackcli_cache.datasets import AnnotatedObject, SourceImage
+import numpy as np
+from numpy.typing import NDArray
+
+from trackcli_cache.datasets import AnnotatedSequence
 from trackcli_cache.errors import DatasetError
 from trackcli_cache.natural import last_number, natural_key
-from trackcli_cache.windows import BoxXyxy
+from trackcli_cache.tables import read_boxes
 
 GROUNDTRUTH = "groundtruth.txt"
 IMAGE_FOLDER = "img"
 MASK_FOLDER = "masks"
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
-
-_NO_BOX: BoxXyxy = (0.0, 0.0, 0.0, 0.0)
-_SEPARATOR = re.compile(r"\s*,\s*|\s+")
 
 
 def is_sequence(folder: Path) -> bool:
@@ -27,76 +25,106 @@ def is_sequence(folder: Path) -> bool:
     return (folder / GROUNDTRUTH).is_file() and (folder / IMAGE_FOLDER).is_dir()
 
 
-def read_sequence(folder: Path) -> Iterator[SourceImage]:
-    """Yield the frames of one sequence in natural order.
-
-    A frame's number is the last number in its file name where these grow from file to file (so that a video of which
-    every tenth frame was kept still tells how far apart two frames are), otherwise its place in the list.
+def read_folder_sequence(folder: Path) -> AnnotatedSequence:
+    """Read ``<folder>/{img/*.jpg, groundtruth.txt}`` and ``masks/`` if there is one; frames in natural order.
 
     Raises:
-        DatasetError: if the boxes cannot be read, or there is not one for each image.
+        DatasetError: if half of it is missing, the boxes cannot be read, or there is not one for each image.
     """
-    images = list_images(folder / IMAGE_FOLDER)
-    boxes = read_groundtruth(folder / GROUNDTRUTH)
-    if len(images) != len(boxes):
+    truth, images = folder / GROUNDTRUTH, folder / IMAGE_FOLDER
+    if not truth.is_file():
+        raise DatasetError(f"{folder} has {IMAGE_FOLDER}/ but no {GROUNDTRUTH}; add it or move the folder away")
+    if not images.is_dir():
+        raise DatasetError(f"{folder} has {GROUNDTRUTH} but no {IMAGE_FOLDER}/ with its frames; add them as images")
+    boxes = read_boxes(truth)
+    frames = list_images(images)
+    if len(frames) != len(boxes):
         raise DatasetError(
-            f"{folder / GROUNDTRUTH} has {len(boxes)} boxes for the {len(images)} images in {folder / IMAGE_FOLDER}; "
+            f"{truth} has {len(boxes)} boxes for the {len(frames)} images in {images}; "
             "expected one line per image (nan,nan,nan,nan where the target is out of view)"
         )
     masks = {path.stem: path for path in list_images(folder / MASK_FOLDER)}
-    for path, number, box in zip(images, _frame_numbers(images), boxes, strict=True):
-        target = AnnotatedObject(
-            box_xyxy=box or _NO_BOX,
-            track_id=0,
-            mask_path=masks.get(path.stem) if box else None,
-            absent=box is None,
-        )
-        yield SourceImage(path=path, sequence=folder.name, frame_number=number, objects=(target,))
+    return annotated_sequence(
+        folder.name, frames, boxes, mask_paths=tuple(masks.get(path.stem) for path in frames) if masks else ()
+    )
+
+
+def annotated_sequence(
+    name: str,
+    frames: Sequence[Path],
+    boxes_xywh: NDArray[np.float64],
+    *,
+    absent: NDArray[np.bool_] | None = None,
+    marks: NDArray[np.uint8] | None = None,
+    category: str | None = None,
+    attributes: Sequence[str] = (),
+    polygons_xy: NDArray[np.float64] | None = None,
+    mask_paths: tuple[Path | None, ...] = (),
+    truth_hidden: bool = False,
+) -> AnnotatedSequence:
+    """Fill in what follows from the rest.
+
+    Args:
+        name: Unique in its dataset.
+        frames: T image files.
+        boxes_xywh: ``(T, 4)``; with ``truth_hidden`` the first rows are enough.
+        absent: ``(T,)`` the dataset's own marks; a frame without box is absent in any case.
+        marks: ``(T,)`` :class:`~trackcli_cache.datasets.Mark` per frame.
+        category: What the target is.
+        attributes: What makes the sequence hard.
+        polygons_xy: ``(T, 4, 2)``.
+        mask_paths: One per frame or none.
+        truth_hidden: Frames without box are not public instead of absent.
+    """
+    boxes = np.full((len(frames), 4), np.nan)
+    boxes[: len(boxes_xywh)] = boxes_xywh
+    missing = np.isnan(boxes).any(axis=1) & (not truth_hidden)
+    return AnnotatedSequence(
+        name=name,
+        frames=tuple(frames),
+        boxes_xywh=boxes,
+        absent=missing if absent is None else missing | absent,
+        marks=np.zeros(len(frames), np.uint8) if marks is None else marks,
+        frame_numbers=frame_numbers(frames),
+        category=category,
+        attributes=tuple(attributes),
+        polygons_xy=polygons_xy,
+        mask_paths=mask_paths,
+        truth_hidden=truth_hidden,
+    )
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Image files of a folder in natural order; none if there is no such folder."""
+    """Image files of a folder in natural order, hidden ones left out; none if there is no such folder."""
     if not folder.is_dir():
         return []
-    images = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    images = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".")
     return sorted(images, key=lambda path: natural_key(path.name))
 
 
-def read_groundtruth(path: Path) -> list[BoxXyxy | None]:
-    """Read ``x,y,w,h`` lines, separated by commas, tabs or spaces.
-
-    Returns:
-        One box per line in float xyxy pixels, or ``None`` where the target is out of view: a line with ``nan``, or
-        with a width or height of zero or less.
+def numbered_frames(folder: Path, first: int, last: int) -> list[Path]:
+    """The images of a folder whose names end in the numbers ``first`` to ``last``, however many digits they have.
 
     Raises:
-        DatasetError: if a line is not four numbers; the message names file and line.
+        DatasetError: if one is missing; the message names the first that is.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    by_number = {last_number(path.stem): path for path in reversed(list_images(folder))}
+    missing = [number for number in range(first, last + 1) if number not in by_number]
+    if missing:
         raise DatasetError(
-            f"{path} cannot be read ({error}); expected a text file with one x,y,w,h per line"
-        ) from error
-    return [_parse_line(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
+            f"{folder} lacks {len(missing)} of the frames {first} to {last}, such as number {missing[0]}; "
+            "expected all of them: unpack the images again"
+        )
+    return [by_number[number] for number in range(first, last + 1)]
 
 
-def _parse_line(line: str, where: str) -> BoxXyxy | None:
-    try:
-        x, y, width, height = (float(part) for part in _SEPARATOR.split(line.strip()))
-    except ValueError:
-        raise DatasetError(f"{where}: {line.strip()[:80]!r} is not a box; expected x,y,w,h in pixels") from None
-    numbers = (x, y, width, height)
-    if any(math.isnan(number) for number in numbers) or width <= 0 or height <= 0:
-        return None
-    if any(math.isinf(number) for number in numbers):
-        raise DatasetError(f"{where}: {line.strip()[:80]!r} holds an infinite number; expected x,y,w,h in pixels")
-    return x, y, x + width, y + height
+def frame_numbers(frames: Sequence[Path]) -> NDArray[np.int64]:
+    """``(T,)`` the last number in each file name where these grow, otherwise each frame's place.
 
-
-def _frame_numbers(images: list[Path]) -> list[int]:
-    numbers = [last_number(path.stem) for path in images]
+    So a video of which every tenth frame was kept still tells how far apart two frames are.
+    """
+    numbers = [last_number(path.stem) for path in frames]
     known = [number for number in numbers if number is not None and number < 2**31]
-    if len(known) == len(images) and all(before < after for before, after in pairwise(known)):
-        return known
-    return list(range(len(images)))
+    if len(known) == len(frames) and all(before < after for before, after in pairwise(known)):
+        return np.array(known, dtype=np.int64)
+    return np.arange(len(frames), dtype=np.int64)

@@ -12,12 +12,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trackcli_cache.columns import COLUMNS, Columns, check_columns
+from trackcli_cache.crops import Codec, raw_bytes
 from trackcli_cache.errors import CacheFormatError
+from trackcli_cache.settings import TierSettings
 
-FORMAT_VERSION = 1
-JPEG = "jpeg"
+FORMAT_VERSION = 2
+CROPS = "crops"
 SKIPPED = "skipped_json"
 MAX_COLUMN_BYTES = 2**31
+
+
+@dataclass(frozen=True)
+class ShardContext:
+    """What a shard must agree with.
+
+    Attributes:
+        build_id: The build that it must belong to.
+        codec: How its crops are kept.
+        settings: The tiers.
+        sequences: How many sequences the cache names.
+        categories: How many categories the cache names.
+    """
+
+    build_id: str
+    codec: Codec
+    settings: TierSettings
+    sequences: int
+    categories: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +46,13 @@ class Shard:
     """What is read from a shard: everything but the crops.
 
     Attributes:
-        columns: The metadata; crop offsets count from ``jpeg_start``.
-        jpeg_start: Where the crops begin, in bytes from the start of the file.
+        columns: The metadata; crop offsets count from ``crops_start``.
+        crops_start: Where the crops begin, in bytes from the start of the file.
         skipped_json: What was left out while this shard was built, as the builder wrote it.
     """
 
     columns: Columns
-    jpeg_start: int
+    crops_start: int
     skipped_json: bytes
 
 
@@ -40,43 +61,45 @@ def shard_name(number: int) -> str:
     return f"shard-{number:05d}.h5"
 
 
-def encode_shard(columns: Columns, jpeg: bytes, skipped_json: bytes, *, build_id: str) -> bytes:
+def encode_shard(columns: Columns, crops: bytes, skipped_json: bytes, *, build_id: str, codec: Codec) -> memoryview:
     """Lay out a shard; the same content always gives the same bytes.
 
     Args:
         columns: The metadata.
-        jpeg: All crops, one after another.
+        crops: All crops, one after another.
         skipped_json: What was left out.
         build_id: Ties the shard to the build it belongs to.
+        codec: How crops are kept.
     """
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file.attrs["trackcli_cache_version"] = FORMAT_VERSION
         file.attrs["build_id"] = build_id
-        file.create_dataset(JPEG, data=np.frombuffer(jpeg, np.uint8))
+        file.attrs["codec"] = codec
+        file.create_dataset(CROPS, data=np.frombuffer(crops, np.uint8))
         file.create_dataset(SKIPPED, data=np.frombuffer(skipped_json, np.uint8))
         for column in COLUMNS:
             file.create_dataset(column.name, data=getattr(columns, column.name))
-    return buffer.getvalue()
+    return buffer.getbuffer()
 
 
-def read_shard(path: Path, *, build_id: str, sequences: int, categories: int) -> Shard:
+def read_shard(path: Path, context: ShardContext) -> Shard:
     """Read and check a shard's metadata. The file is not trusted.
 
     Args:
         path: The file.
-        build_id: The build that the shard must belong to.
-        sequences: How many sequences the cache names.
-        categories: How many categories the cache names.
+        context: What it must agree with.
 
     Raises:
         CacheFormatError: if it is missing, damaged, of another build or version, or reaches outside itself.
     """
     try:
         with h5py.File(path, "r", locking=False) as file:
-            shard = _read_open_shard(file, path.stat().st_size, build_id)
-            jpeg_bytes = file[JPEG].shape[0]
-        check_columns(shard.columns, jpeg_bytes=jpeg_bytes, sequences=sequences, categories=categories)
+            shard = _read_open_shard(file, path.stat().st_size, context)
+            crop_bytes = file[CROPS].shape[0]
+        check_columns(shard.columns, crop_bytes=crop_bytes, sequences=context.sequences, categories=context.categories)
+        if context.codec == "raw":
+            _check_raw_lengths(shard.columns, context.settings)
     except CacheFormatError as error:
         raise CacheFormatError(f"{path}: {error}; build the cache again") from error
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
@@ -86,16 +109,24 @@ def read_shard(path: Path, *, build_id: str, sequences: int, categories: int) ->
     return shard
 
 
-def _read_open_shard(file: Any, file_bytes: int, build_id: str) -> Shard:
+def _check_raw_lengths(columns: Columns, settings: TierSettings) -> None:
+    for tier, side in (("exemplar", settings.exemplar_crop_side), ("search", settings.search_crop_side)):
+        if np.any(getattr(columns, f"{tier}_length") != raw_bytes(side)):
+            raise CacheFormatError(f"{tier} crops are not all of the {raw_bytes(side)} bytes of {side}x{side} pixels")
+
+
+def _read_open_shard(file: Any, file_bytes: int, context: ShardContext) -> Shard:
     version = file.attrs.get("trackcli_cache_version")
     if version != FORMAT_VERSION:
         raise CacheFormatError(f"format version {version!s:.40}; this trackcli reads version {FORMAT_VERSION}")
-    if file.attrs.get("build_id") != build_id:
+    if file.attrs.get("build_id") != context.build_id:
         raise CacheFormatError("belongs to another build than the manifest")
+    if file.attrs.get("codec") != context.codec:
+        raise CacheFormatError(f"has crops of codec {file.attrs.get('codec')!s:.40}; expected {context.codec}")
     arrays = {column.name: _read_column(file, column, file_bytes) for column in COLUMNS}
-    jpeg = _plain_dataset(file, JPEG, np.dtype("|u1"), (), file_bytes)
+    crops = _plain_dataset(file, CROPS, np.dtype("|u1"), (), file_bytes)
     skipped = _plain_dataset(file, SKIPPED, np.dtype("|u1"), (), file_bytes)
-    return Shard(Columns(**arrays), jpeg.id.get_offset() or 0, skipped[()].tobytes())
+    return Shard(Columns(**arrays), crops.id.get_offset() or 0, skipped[()].tobytes())
 
 
 def _read_column(file: Any, column: Field[Any], file_bytes: int) -> NDArray[Any]:

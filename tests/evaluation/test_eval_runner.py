@@ -69,7 +69,7 @@ def test_reading_images_is_timed_as_a_stage_of_its_own(sequence, monkeypatch) ->
         time.sleep(0.02)
         return np.zeros((24, 32, 3), dtype=np.uint8)
 
-    monkeypatch.setattr("trackcli.evaluation.runner.read_image", slow_read)
+    monkeypatch.setattr("trackcli.evaluation.one_pass.read_image", slow_read)
     timer = StageTimer()
     trajectory = run_tracker(HoldTracker(), sequence, timer=timer)
     assert timer.seconds("decode") >= 4 * 0.02

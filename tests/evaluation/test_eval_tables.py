@@ -8,7 +8,9 @@ import pytest
 
 from trackcli.evaluation.metrics import score_boxes
 from trackcli.evaluation.runner import SequenceResult, TrackerResult
-from trackcli.evaluation.tables import format_table, result_as_data, sequence_table, tracker_table
+from trackcli.evaluation.protocols import PROTOCOLS
+from trackcli.evaluation.summaries import attribute_scores, differences_as_data, result_as_data
+from trackcli.evaluation.tables import attribute_table, format_table, sequence_table, tracker_table
 
 TRUTH = np.array([[10.0, 20, 30, 40]] * 5)
 FAR = np.array([500.0, 0, 0, 0])
@@ -52,9 +54,66 @@ def test_data_for_json_holds_no_nan(lost: TrackerResult) -> None:
         "precision_20px": 0,
         "normalised_precision": 0,
         "mean_overlap": 0,
+        "success_50": 0,
+        "success_75": 0,
         "evaluated_frames": 4,
         "fps": None,
         "frames": 5,
+        "attributes": [],
+        "repetitions": 1,
         "reused": True,
     }
     assert [len(data["curves"][name]["shares"]) for name in data["curves"]] == [21, 51, 51]
+
+
+def several(*shifts: float) -> TrackerResult:
+    """One sequence per shift in pixels of a 30 pixels wide target; every other one has the attribute ``FM``."""
+    return TrackerResult(
+        tuple(
+            SequenceResult(
+                f"clip{index}", 5, score_boxes(TRUTH + [shift, 0, 0, 0], TRUTH), 0.1, False, ("FM",) * (index % 2)
+            )
+            for index, shift in enumerate(shifts)
+        )
+    )
+
+
+def test_several_sequences_have_an_interval() -> None:
+    *_, mean, interval = sequence_table(several(0, 30, 30, 0)).splitlines()
+    assert mean.split()[:5] == ["mean", "of", "4", "20", "0.476"]
+    assert interval.startswith("95% of resampled means: success 0.000..0.952, prec@20 0.000..1.000")
+
+
+def test_trackers_are_compared_with_the_best_sequence_by_sequence() -> None:
+    good, worse = several(0, 3, 6, 9), several(3, 6, 9, 12)
+    lines = tracker_table([("worse", worse), ("good", good)]).splitlines()
+    assert lines[0].split()[-8:] == ["95%", "of", "success", "vs", "good", "95%", "of", "it"]
+    difference, interval = lines[3].split()[-2:]
+    assert float(difference) == pytest.approx(worse.score.success_auc - good.score.success_auc, abs=5e-4)
+    low, high = map(float, interval.split(".."))
+    assert low <= float(difference) <= high < 0
+    assert lines[2].split()[-2:] == ["-", "-"]
+
+
+def test_attributes_have_the_mean_of_their_sequences() -> None:
+    result = several(0, 30, 0, 30)
+    assert attribute_scores(result)["FM"].success_auc == 0
+    title, header, _, row = attribute_table([("one", result)]).splitlines()
+    assert (title, header.split()) == ("success by attribute", ["attribute", "sequences", "one"])
+    assert row.split() == ["FM", "2", "0.000"]
+    assert attribute_table([("none", several(0))]) == ""
+
+
+def test_the_columns_are_the_protocol_s() -> None:
+    header = sequence_table(several(0, 3), PROTOCOLS["got10k"]).splitlines()[0]
+    assert header.split() == ["sequence", "frames", "AO", "SR0.50", "SR0.75", "fps"]
+
+
+def test_intervals_and_differences_are_data_too() -> None:
+    good, worse = several(0, 3, 6, 9), several(3, 6, 9, 12)
+    data = result_as_data(good)
+    low, high = data["intervals"]["success_auc"]
+    assert low < data["success_auc"] < high
+    (row,) = differences_as_data([("worse", worse), ("good", good)], PROTOCOLS["ope"].measures[0])
+    assert (row["tracker"], row["against"], row["measure"]) == ("worse", "good", "success_auc")
+    assert row["interval"][1] < 0

@@ -16,9 +16,9 @@ from trackcli.host.description import describe
 from trackcli.host.doctor import Problem, examine, remedy
 from trackcli.host.hooks import hookimpl
 from trackcli.host.matrix import compositions
-from trackcli.host.registry import Registry
+from trackcli.host.registry import Provided, Registry
 from trackcli.host.settings import Setting, settings_of
-from trackcli.host.specs import HeadSpec, LossSpec, MatcherSpec, PresetSpec, TrackerSpec
+from trackcli.host.specs import HeadSpec, LossSpec, MatcherSpec, PostprocessorSpec, PresetSpec, TrackerSpec
 
 
 class PointsHeadConfig(HeadConfig):
@@ -94,10 +94,17 @@ class SickPlugin:
         yield TrackerSpec(name="weightless", summary="s", package="trackcli.weights", file="none.safetensors")
 
 
+def is_first(entry: Provided) -> bool:
+    """The components of the first preset: what follows does not change when others are added."""
+    first = {"resnet18", "dw-xcorr", "xcorr", "rpn", "pairs", "siamrpn-pp"}
+    return isinstance(entry.spec, PostprocessorSpec) or entry.spec.name in first
+
+
 def registry_with(plugin: object | None = None) -> Registry:
     registry = Registry()
     registry.add_plugin(builtin_plugin, name="builtin", distribution="trackcli", version="0.1.0")
     if plugin is not None:
+        registry.provided = [entry for entry in registry.provided if is_first(entry)]
         registry.add_plugin(plugin, name="acme", distribution="acme-trackers", version="2.0")
     assert registry.broken == []
     return registry

@@ -322,7 +322,7 @@ def test_the_built_in_components_are_an_installed_plugin() -> None:
 
 def test_every_built_in_reference_leads_somewhere() -> None:
     for entry in installed().provided:
-        if entry.distribution == "trackcli" and hasattr(entry.spec, "load_factory"):
+        if entry.distribution == "trackcli" and hasattr(entry.spec, "load_config_class"):
             assert entry.spec.load_config_class().__doc__
             assert callable(entry.spec.load_factory())
 

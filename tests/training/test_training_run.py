@@ -21,11 +21,9 @@ from trackcli.config.training import TrainConfig
 from trackcli.errors import ConfigError, InputDataError, UsageError
 from trackcli.host.registry import installed
 from trackcli.training.checkpoint import load_latest, save_checkpoint
-from trackcli.training.loader import PairLoader
-from trackcli.training.pairs import PairMaker
+from trackcli.training.loader import PairLoader, make_loader
 from trackcli.training.run import TrainingRun
-from trackcli.training.sampler import PairSampler
-from trackcli.training.schedule import Unfreezing, rate_at, total_steps
+from trackcli.training.schedule import rate_at, total_steps
 from trackcli.training.setup import DataSource
 
 SMALL = [
@@ -45,9 +43,7 @@ ENOUGH = ("train", "--data", "cache", "-o", "run")
 def make_run(cache: CropCache, folder: Path, *more: str) -> TrainingRun:
     registry = installed()
     planned = plan(complete({"matcher": {"name": "dw-xcorr"}}, registry, [*SMALL, *more]).recipe, registry)
-    recipe = planned.recipe
-    sampler = PairSampler([cache], [1.0], recipe.sampler, seed=recipe.train.seed, warn=lambda text: None)
-    loader = PairLoader(PairMaker([cache], sampler, recipe.crop), batch_size=recipe.train.batch, workers=1)
+    loader = make_loader(planned, [cache], [1.0], warn=lambda text: None)
     folder.mkdir(parents=True, exist_ok=True)
     return TrainingRun(planned, loader, folder, torch.device("cpu"), registry, note=lambda text: None)
 
@@ -85,19 +81,18 @@ def test_the_rate_warms_up_peaks_and_ends_where_it_should(schedule: str) -> None
 
 def test_a_stage_that_is_unfrozen_takes_the_deeper_ones_with_it(tiny_cache: CropCache, tmp_path: Path) -> None:
     run = make_run(tiny_cache, tmp_path, "train.steps=10", "train.unfreeze={layer1 = 0.5}")
-    run.unfreezing.apply(run.model, 4)
+    run.engine.apply(4)
     assert not any(parameter.requires_grad for parameter in run.model.backbone.parameters())
-    run.unfreezing.apply(run.model, 5)
+    run.engine.apply(5)
     learning = {name.split(".")[0] for name, p in run.model.backbone.named_parameters() if p.requires_grad}
     assert learning == {"layer1", "layer2"}
 
 
 def test_an_unknown_stage_suggests_the_nearest_one(tiny_cache: CropCache, tmp_path: Path) -> None:
-    run = make_run(tiny_cache, tmp_path)
     with pytest.raises(
         ConfigError, match=r"^train\.unfreeze\.layr2 names no stage of the backbone; did you mean 'layer2'\?$"
     ):
-        Unfreezing.of(run.model, TrainConfig(unfreeze={"layr2": 0.5}))
+        make_run(tiny_cache, tmp_path, "train.unfreeze.layr2=0.5")
 
 
 def test_training_lowers_the_loss_on_one_batch_seen_again_and_again(tiny_cache: CropCache, tmp_path: Path) -> None:
@@ -111,7 +106,7 @@ def test_training_lowers_the_loss_on_one_batch_seen_again_and_again(tiny_cache: 
         "sampler.negative=0.0",
     )
     (host,) = PairLoader(run.loader.maker, batch_size=4, workers=0).batches(0, 1)
-    losses = [sum(run._learn(host).values()) for _ in range(25)]
+    losses = [sum(run._learn(host).terms.values()) for _ in range(25)]
     assert losses[-1] < 0.6 * losses[0]
 
 
@@ -128,10 +123,9 @@ def test_resuming_gives_the_weights_of_the_uninterrupted_run_bit_for_bit(tiny_ca
     assert resumed.resume()
     assert resumed.step == 3
     list(resumed.steps())
-    for model in ("model", "averaged"):
-        expected, found = getattr(whole, model).state_dict(), getattr(resumed, model).state_dict()
-        for name, tensor in expected.items():
-            assert torch.equal(tensor, found[name]), name
+    for expected, found in ((whole.model, resumed.model), (whole.best_model(), resumed.best_model())):
+        for name, tensor in expected.state_dict().items():
+            assert torch.equal(tensor, found.state_dict()[name]), name
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path: Path) -> None:
@@ -157,10 +151,9 @@ def test_a_non_finite_loss_names_the_term_and_the_step_is_skipped(tiny_cache: Cr
     run.note = lines.append
     with torch.no_grad():
         next(run.model.head.parameters()).fill_(float("nan"))
-    before = run.model.matcher.state_dict()
-    weights = {name: tensor.clone() for name, tensor in before.items() if "running" not in name and "num" not in name}
+    weights = {name: tensor.clone() for name, tensor in run.model.matcher.state_dict().items()}
     list(run.steps())
-    assert lines and "is not finite (samples 0–1); the step was skipped" in lines[0]
+    assert lines and "is not finite (samples 0–1); the step was skipped; saved in nonfinite-00000001.pt" in lines[0]
     after = run.model.matcher.state_dict()
     assert all(torch.equal(tensor, after[name]) for name, tensor in weights.items())
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from trackcli_cache.catalogue import DATASETS
+
 from trackcli.builtin.presets import DEFAULT, SIAMRPN_PP
+from trackcli.host.data_specs import DatasetSpec, SinkSpec
 from trackcli.host.hooks import hookimpl
 from trackcli.host.specs import (
     BackboneSpec,
@@ -13,6 +16,7 @@ from trackcli.host.specs import (
     MatcherSpec,
     PostprocessorSpec,
     PresetSpec,
+    SamplerSpec,
     TrackerSpec,
 )
 
@@ -53,6 +57,14 @@ def trackcli_matchers() -> Iterable[MatcherSpec]:
         home_preset=HOME,
     )
 
+    yield MatcherSpec(
+        name="template-attention",
+        summary="Search cells read from template cells what they see and where in the target it lies",
+        factory="trackcli.builtin.matchers.attention:TemplateAttention",
+        config="trackcli.builtin.config_point:TemplateAttentionConfig",
+        home_preset="default",
+    )
+
 
 @hookimpl
 def trackcli_heads() -> Iterable[HeadSpec]:
@@ -67,6 +79,16 @@ def trackcli_heads() -> Iterable[HeadSpec]:
         default_losses=("rpn",),
         default_postprocessors=("scale-penalty", "cosine-window", "select", "smooth-size", "clip"),
     )
+    yield HeadSpec(
+        name="point",
+        summary="Anchor-free: a centre heat map and the distances to the box's sides, on one level",
+        factory="trackcli.builtin.heads.point:PointHead",
+        config="trackcli.builtin.config_point:PointConfig",
+        paper="Zhou et al. 2019, Objects as Points",
+        home_preset="default",
+        default_losses=("point",),
+        default_postprocessors=("scale-penalty", "cosine-window", "select", "smooth-size", "clip"),
+    )
 
 
 @hookimpl
@@ -78,6 +100,13 @@ def trackcli_losses() -> Iterable[LossSpec]:
         factory="trackcli.builtin.losses.rpn:RpnLoss",
         config="trackcli.builtin.config:RpnLossConfig",
         home_preset=HOME,
+    )
+    yield LossSpec(
+        name="point",
+        summary="Focal loss on the heat map, GIoU and L1 on boxes near the centre",
+        factory="trackcli.builtin.losses.point:PointLoss",
+        config="trackcli.builtin.config_point:PointLossConfig",
+        home_preset="default",
     )
 
 
@@ -129,6 +158,18 @@ def trackcli_postprocessors() -> Iterable[PostprocessorSpec]:
 
 
 @hookimpl
+def trackcli_samplers() -> Iterable[SamplerSpec]:
+    """Samplers."""
+    yield SamplerSpec(
+        name="pairs",
+        summary="Pairs of one object from videos and stills, negative, pasted and partial ones, from weighted caches",
+        factory="trackcli.training.sampler:pairs_sampler",
+        config="trackcli.config.sampling:PairsConfig",
+        paper="Zhu et al. 2018, Distractor-aware Siamese Networks for Visual Object Tracking",
+    )
+
+
+@hookimpl
 def trackcli_presets() -> Iterable[PresetSpec]:
     """Presets."""
     yield PresetSpec(
@@ -153,4 +194,75 @@ def trackcli_trackers() -> Iterable[TrackerSpec]:
         package="trackcli.weights",
         file="default.safetensors",
         card="default.md",
+    )
+    yield TrackerSpec(
+        name="csrt",
+        summary="OpenCV's correlation filter with reliability maps; needs opencv-contrib-python",
+        factory="trackcli.foreign.opencv:csrt",
+    )
+    yield TrackerSpec(
+        name="kcf",
+        summary="OpenCV's kernelised correlation filter; needs opencv-contrib-python",
+        factory="trackcli.foreign.opencv:kcf",
+    )
+    yield TrackerSpec(
+        name="mil",
+        summary="OpenCV's multiple instance learning",
+        factory="trackcli.foreign.opencv:mil",
+    )
+    yield TrackerSpec(
+        name="nano",
+        summary="OpenCV's NanoTrack with your ONNX files: nano@backbone=FILE,head=FILE",
+        factory="trackcli.foreign.opencv:nano",
+        options=("backbone", "head"),
+    )
+    yield TrackerSpec(
+        name="vit",
+        summary="OpenCV's ViTTrack with your ONNX file: vit@model=FILE",
+        factory="trackcli.foreign.opencv:vit",
+        options=("model",),
+    )
+
+
+@hookimpl
+def trackcli_datasets() -> Iterable[DatasetSpec]:
+    """The layouts that trackcli-cache reads."""
+    for entry in DATASETS.values():
+        yield DatasetSpec(
+            name=entry.name,
+            summary=entry.summary,
+            reader=entry.reader,
+            splits=entry.splits,
+            tree=entry.tree,
+            sequences=entry.sequences,
+        )
+
+
+@hookimpl
+def trackcli_sinks() -> Iterable[SinkSpec]:
+    """Where tracking results go."""
+    yield SinkSpec(
+        name="boxes-txt",
+        summary="Boxes of one target: x,y,w,h per frame",
+        factory="trackcli.video.outputs:open_boxes",
+        suffixes=(".txt",),
+        most_targets=1,
+    )
+    yield SinkSpec(
+        name="boxes-csv",
+        summary="Frame, time, target, box and score as comma-separated values",
+        factory="trackcli.video.outputs:open_boxes",
+        suffixes=(".csv",),
+    )
+    yield SinkSpec(
+        name="boxes-jsonl",
+        summary="Frame, time, target, box and score as a JSON object per line",
+        factory="trackcli.video.outputs:open_boxes",
+        suffixes=(".jsonl",),
+    )
+    yield SinkSpec(
+        name="video",
+        summary="H.264 video with the boxes drawn",
+        factory="trackcli.video.drawn:DrawnVideo",
+        suffixes=(".mp4", ".m4v", ".mov", ".mkv"),
     )

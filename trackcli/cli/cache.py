@@ -1,17 +1,19 @@
-"""``trackcli cache``: build and describe crop caches, the form in which training reads datasets."""
+"""``trackcli cache``: build, join, check and describe crop caches, the form in which training reads datasets."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
+from trackcli.cli.cache_datasets import datasets
+from trackcli.cli.cache_inspect import info, verify
+from trackcli.cli.completion import completion_of
+
 if TYPE_CHECKING:
     from trackcli_cache.build import BuildReport
-    from trackcli_cache.datasets import DatasetReader
-    from trackcli_cache.manifest import Manifest
-    from trackcli_cache.reader import CropCache
+    from trackcli_cache.crops import Codec
 
     from trackcli.cli.console import Console
 
@@ -23,92 +25,117 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.command("datasets")(datasets)
 
 
 @app.command("build")
 def build(
     *,
-    dataset: str = typer.Option("folder", "--dataset", help="Layout of the dataset: folder."),
+    dataset: str | None = typer.Option(
+        None,
+        "--dataset",
+        metavar="NAME",
+        autocompletion=completion_of("dataset"),
+        help="Layout of the dataset; trackcli cache datasets lists them.  [default: folder]",
+    ),
     root: Path | None = typer.Option(
-        None, "--root", metavar="DIR", help="The dataset: DIR/<name>/img/*.jpg beside groundtruth.txt or boxes.json."
+        None, "--root", metavar="DIR", help="The dataset; trackcli cache datasets NAME shows the expected tree."
+    ),
+    split: str | None = typer.Option(
+        None, "--split", metavar="NAME", help="One of the dataset's own splits; by default its first."
     ),
     output: Path | None = typer.Option(None, "-o", "--output", metavar="DIR", help="Folder for the cache."),
+    jobs: int | None = typer.Option(None, "--jobs", min=1, metavar="N", help="Processes.  [default: one per core]"),
+    shard: str | None = typer.Option(
+        None,
+        "--shard",
+        metavar="I/N",
+        help="Build only the I-th of N parts, for a cluster's job array; cache merge joins parts in different folders.",
+    ),
+    codec: str = typer.Option(
+        "jpeg", "--codec", metavar="NAME", help="jpeg, or raw: crops that need no decoding, 15 times as large."
+    ),
     limit: int | None = typer.Option(None, "--limit", min=1, metavar="N", help="Only the first N annotated images."),
     force: bool = typer.Option(False, "--force", help="Replace the cache that is in the output folder."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object and nothing else."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="No progress."),
-    verbose: bool = typer.Option(False, "-v", "--verbose", help="Also list the images that were skipped."),
+    verbose: bool = typer.Option(False, "-v", "--verbose", help="List every image that was skipped, not only ten."),
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
 ) -> None:
     """Cut two crops per annotated object into a cache; run it again after an interruption to continue.
 
     Without --root: a small cache of seeded synthetic sequences, the one that training uses without --data.
 
-    Example: trackcli cache build --dataset folder --root my-videos -o my-cache
+    Example: trackcli cache build --dataset got10k --root GOT-10k --split train -o got10k-cache
     """
-    from trackcli_cache.catalogue import open_dataset
-
+    from trackcli.cli.cache_report import note_skipped, print_built
     from trackcli.cli.console import Console
     from trackcli.errors import UsageError
 
     console = Console(quiet=quiet or as_json, verbose=verbose)
+    checked_codec, part = _codec(codec), _part(shard)
     if root is None:
-        if limit is not None:
-            raise UsageError(
-                f"--limit {limit} without --root; expected a dataset to take images from, as in: {EXAMPLE}"
-            )
-        report, output = _build_synthetic(output, force, console)
+        given = {"--dataset": dataset, "--split": split, "--shard": shard, "--limit": limit}
+        for option, value in given.items():
+            if value is not None:
+                raise UsageError(
+                    f"{option} {value} without --root; expected a dataset to take images from, as in: {EXAMPLE}"
+                )
+        report, output = _build_synthetic(output, checked_codec, force, console)
     elif output is None:
         raise UsageError(f"--output is missing; expected a folder for the cache of {root}, as in: {EXAMPLE}")
     else:
-        report = _build_with_progress(open_dataset(dataset, root), output, limit, force, console)
-    for path, reason in report.manifest.skipped.images:
-        console.detail(f"skipped {path}: {reason}")
-    _print_report(report, output, as_json=as_json)
+        from trackcli_cache.build import build_cache
+
+        from trackcli.cli.cache_progress import show_images
+        from trackcli.host.datasets import open_dataset
+
+        reader = open_dataset(dataset or "folder", root, split)
+        with show_images(console) as on_progress:
+            report = build_cache(
+                reader,
+                output,
+                codec=checked_codec,
+                limit=limit,
+                jobs=jobs or _cores(),
+                shard=part,
+                force=force,
+                on_progress=on_progress,
+            )
+    note_skipped(report.manifest, console)
+    print_built(report, output, shard, as_json=as_json)
 
 
-@app.command("info")
-def info(
-    cache: Path = typer.Argument(..., metavar="DIR", help="Folder of a finished cache."),
+@app.command("merge")
+def merge(
+    parts: list[Path] = typer.Argument(..., metavar="DIR…", help="Folders that cache build --shard filled."),
     *,
+    output: Path = typer.Option(..., "-o", "--output", metavar="DIR", help="Folder for the whole cache."),
+    force: bool = typer.Option(False, "--force", help="Replace the cache that is in the output folder."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object and nothing else."),
+    quiet: bool = typer.Option(False, "-q", "--quiet", help="No progress."),
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
 ) -> None:
-    """Say what a cache holds and what was left out."""
-    from trackcli_cache.reader import CropCache
+    """Join the parts of one build into a cache. Hard links where they are possible, so that nothing is copied.
 
-    with CropCache.open(cache) as opened:
-        if as_json:
-            _print_json(_summary(opened.manifest, opened.path))
-        else:
-            _print_lines(_description(opened))
+    Example: trackcli cache merge part-1 part-2 part-3 -o whole
+    """
+    from trackcli_cache.merge import merge_caches
 
+    from trackcli.cli.cache_progress import show_shards
+    from trackcli.cli.cache_report import print_merged
+    from trackcli.cli.console import Console
 
-def _build_with_progress(
-    reader: DatasetReader, output: Path, limit: int | None, force: bool, console: Console
-) -> BuildReport:
-    import time
-
-    from trackcli_cache.build import BuildProgress, build_cache
-
-    with console.progress() as progress:
-        task = progress.add_task("reading annotations", total=None, rate="")
-        began = time.perf_counter()
-
-        def show(state: BuildProgress) -> None:
-            rate = state.images_encoded / max(time.perf_counter() - began, 1e-3)
-            progress.update(
-                task,
-                description="cutting crops",
-                completed=state.images,
-                total=state.images_total,
-                rate=f"{rate:.0f} images/s",
-            )
-
-        return build_cache(reader, output, limit=limit, force=force, on_progress=show)
+    with show_shards(Console(quiet=quiet or as_json), "joining shards") as on_shard:
+        report = merge_caches(parts, output, force=force, on_shard=on_shard)
+    print_merged(report, output, as_json=as_json)
 
 
-def _build_synthetic(output: Path | None, force: bool, console: Console) -> tuple[BuildReport, Path]:
+app.command("info")(info)
+app.command("verify")(verify)
+
+
+def _build_synthetic(output: Path | None, codec: Codec, force: bool, console: Console) -> tuple[BuildReport, Path]:
     """The cache of synthetic sequences, and where it is."""
     import os
 
@@ -122,78 +149,41 @@ def _build_synthetic(output: Path | None, force: bool, console: Console) -> tupl
         report = build_synth_cache(
             folder,
             output=output,
+            codec=codec,
             force=force,
             on_sequence=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    return report, output or synth_cache_path(folder)
+    return report, output or synth_cache_path(folder, codec)
 
 
-def _print_report(report: BuildReport, output: Path, *, as_json: bool) -> None:
-    manifest = report.manifest
-    if as_json:
-        _print_json(_summary(manifest, output) | {"shards_built": report.built, "shards_kept": report.kept})
-        return
-    built = _counted(report.built, "shard")
-    state = f"{built} built, {report.kept} kept" if report.built else "already complete"
-    objects, images = _counted(manifest.records, "object"), _counted(manifest.images, "image")
-    _print_lines([f"{objects} of {images} in {output} ({state})"])
-    if manifest.skipped.count:
-        _print_lines([f"skipped {_skipped_text(manifest)}"])
+def _codec(name: str) -> Codec:
+    from trackcli_cache.crops import CODECS
+
+    from trackcli.config.suggestions import did_you_mean
+    from trackcli.errors import UsageError
+
+    for codec in CODECS:
+        if name == codec:
+            return codec
+    raise UsageError(f"--codec {name!r} is unknown; {did_you_mean(name, CODECS)}")
 
 
-def _summary(manifest: Manifest, path: Path) -> dict[str, Any]:
-    return {
-        "path": str(path),
-        "dataset": manifest.dataset,
-        "root": manifest.root,
-        "images": manifest.images,
-        "objects": manifest.records,
-        "sequences": len(manifest.sequences),
-        "categories": len(manifest.categories),
-        "absent": manifest.absent,
-        "skipped": manifest.skipped.count,
-        "skipped_images": [list(item) for item in manifest.skipped.images],
-        "skipped_objects": dict(manifest.skipped.objects),
-        "shards": len(manifest.shards),
-        "bytes": manifest.size_bytes,
-        "settings": manifest.settings.as_dict(),
-    }
+def _part(given: str | None) -> tuple[int, int] | None:
+    """``--shard 2/8`` as numbers."""
+    from trackcli.errors import UsageError
+
+    if given is None:
+        return None
+    number, slash, count = given.partition("/")
+    if slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count) <= 99_999:
+        return int(number), int(count)
+    raise UsageError(f"--shard {given!r} is no part; expected I/N with I from 1 to N, as in --shard 1/8 … --shard 8/8")
 
 
-def _description(cache: CropCache) -> list[str]:
-    manifest, settings = cache.manifest, cache.settings
-    videos = sum(not sequence.still for sequence in cache.sequences)
-    return [
-        f"cache       {cache.path}",
-        f"from        {manifest.dataset} {manifest.root}",
-        f"objects     {len(cache)} in {manifest.images} images, {int(cache.has_polygon.sum())} with an outline",
-        f"sequences   {videos} videos, {len(cache.sequences) - videos} collections of stills",
-        f"categories  {len(cache.categories)}",
-        f"absent      {manifest.absent}",
-        f"skipped     {_skipped_text(manifest)}",
-        f"crops       {settings.exemplar_crop_side} px exemplar, {settings.search_crop_side} px search",
-        f"shards      {len(manifest.shards)}, {manifest.size_bytes / 2**20:.1f} MiB",
-    ]
+def _cores() -> int:
+    """How many cores this process may use."""
+    import os
 
-
-def _skipped_text(manifest: Manifest) -> str:
-    skipped = manifest.skipped
-    reasons = [f"{_counted(count, 'object')} ({reason})" for reason, count in skipped.objects.items()]
-    return ", ".join([_counted(len(skipped.images), "image"), *reasons])
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    import json
-
-    print(json.dumps(content))
-
-
-def _print_lines(lines: list[str]) -> None:
-    from trackcli.cli.errors import strip_control_characters
-
-    for line in lines:
-        print(strip_control_characters(line))
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -29,7 +29,7 @@ def complete_kind(incomplete: str) -> list[str]:
     """Complete the word for a kind: ``backbone``, ``matcher``, …"""
     from trackcli.host.registry import KINDS
 
-    return [kind for kind in KINDS if kind.startswith(incomplete)]
+    return [kind for kind in (*KINDS, "command") if kind.startswith(incomplete)]
 
 
 def complete_any(incomplete: str) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -23,29 +23,25 @@ def doctor(
 
     Exit code 4 if a plugin is broken, 1 if a library cannot be used.
     """
-    import json
-
-    from trackcli.cli.errors import strip_control_characters
-    from trackcli.cli.plugins import plugins_lines, plugins_report
-    from trackcli.host.doctor import examine
+    from trackcli.cli.listing import print_json, print_lines
+    from trackcli.cli.plugins import diagnose, plugins_lines, plugins_report
     from trackcli.host.environment import examine_environment
     from trackcli.host.registry import installed
 
     registry = installed()
-    diagnosis = examine(registry)  # before torch is there, so that plugins that import it are noticed
+    diagnosis = diagnose(registry)  # before torch is there, so that plugins that import it are noticed
     findings = examine_environment()
     if as_json:
-        print(json.dumps(_report(findings) | {"plugins": plugins_report(diagnosis, registry)}))
+        print_json(_report(findings) | {"plugins": plugins_report(diagnosis, registry)})
     else:
-        for line in [*_lines(findings), "plugins", *(f"  {line}" for line in plugins_lines(diagnosis, registry))]:
-            print(strip_control_characters(line))
+        print_lines([*_lines(findings), "plugins", *(f"  {line}" for line in plugins_lines(diagnosis, registry))])
     if diagnosis.problems:
         raise typer.Exit(EXIT_BROKEN)
     if any(finding.problem for finding in findings):
         raise typer.Exit(EXIT_INTERNAL)
 
 
-def _report(findings: Sequence[Finding]) -> dict[str, dict[str, str]]:
+def _report(findings: Sequence[Finding]) -> dict[str, Any]:
     return {
         finding.subject: dict(finding.facts)
         | ({"problem": finding.problem, "remedy": finding.remedy} if finding.problem else {})

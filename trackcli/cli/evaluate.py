@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,12 @@ import typer
 if TYPE_CHECKING:
     from trackcli.cli.console import Console
     from trackcli.evaluation.contenders import Contender
-    from trackcli.evaluation.datasets import EvaluationSequence
+    from trackcli.evaluation.datasets import SequenceSet
+    from trackcli.evaluation.methods import Method
+    from trackcli.evaluation.protocols import Protocol
     from trackcli.evaluation.results import ResultStore
     from trackcli.evaluation.runner import SequenceResult, TrackerResult
+    from trackcli.evaluation.variants import Variant
 
 
 def evaluate(
@@ -21,17 +25,43 @@ def evaluate(
         ["default"],
         "--tracker",
         metavar="[LABEL=]TRACKER",
-        help="A tracker's name, its file or a run folder, or 'hold', which holds the first box. Repeatable.",
+        help="A tracker's name, its file or a run folder; 'hold', which holds the first box; or a folder of results of "
+        "any toolkit. Repeatable.",
     ),
-    dataset: str = typer.Option("folder", "--dataset", help="Layout of the dataset: folder."),
+    dataset: str | None = typer.Option(
+        None, "--dataset", metavar="NAME", help="Layout of the dataset: folder (the default), otb100, lasot, got10k, …"
+    ),
     root: Path = typer.Option(
-        ..., "--root", metavar="DIR", help="The dataset: DIR/<sequence>/{img/*.jpg, groundtruth.txt}."
+        ..., "--root", metavar="DIR", help="The dataset; for folder: DIR/<sequence>/{img/*.jpg, groundtruth.txt}."
+    ),
+    split: str | None = typer.Option(
+        None, "--split", help="One of the dataset's own splits; val or test if it has them."
     ),
     output: Path | None = typer.Option(
         None, "-o", "--output", metavar="DIR", help="Keep the results here, and go on where an earlier run stopped."
     ),
     sequences: list[str] = typer.Option(
         [], "--sequences", metavar="PATTERN", help="Only sequences of this name or pattern, as in 'otb_*'. Repeatable."
+    ),
+    protocol: str | None = typer.Option(
+        None,
+        "--protocol",
+        help="ope, or got10k (the default for that dataset): what is shown and how results are kept.",
+    ),
+    variant: str | None = typer.Option(
+        None, "--variant", help="Count as another toolkit does: trackcli, pysot, got10k, otb, pytracking."
+    ),
+    repeat: int | None = typer.Option(
+        None, "--repeat", min=1, max=999, help="Track each sequence N times; got10k: 3 if the tracker leaves to chance."
+    ),
+    jobs: int | None = typer.Option(
+        None, "--jobs", min=1, max=256, help="Track in N processes of one thread each; the same results for any N."
+    ),
+    batch: int | None = typer.Option(
+        None, "--batch", min=1, max=1024, help="Track N sequences at once, in one batched step (composed trackers)."
+    ),
+    submit: str | None = typer.Option(
+        None, "--submit", metavar="SERVER", help="got10k or trackingnet: make -o OUT.zip, as its server accepts it."
     ),
     device: str = typer.Option("auto", "--device", help="auto, cpu, cuda, cuda:N or mps."),
     force: bool = typer.Option(False, "--force", help="Track again what is already in --output, and replace it."),
@@ -43,93 +73,195 @@ def evaluate(
     """Run trackers once over each sequence, from its first true box, and compare with the ground truth.
 
     Prints success (area under the curve), precision at 20 pixels, normalised precision, mean overlap and frames per
-    second; frame 0 is left out. Example: trackcli eval --tracker hold --tracker default --root DIR -o results
+    second, with 95% intervals over sequences; frame 0 is left out. Example: trackcli eval --tracker hold --tracker
+    default --root DIR -o results
     """
     from trackcli.cli.console import Console
+    from trackcli.cli.evaluate_output import print_json, print_tables
     from trackcli.evaluation.contenders import load_contenders
-    from trackcli.evaluation.datasets import load_sequences
+    from trackcli.evaluation.datasets import evaluation_split, load_sequences
+    from trackcli.evaluation.protocols import find_protocol
+    from trackcli.evaluation.variants import find_variant
 
     console = Console(quiet=quiet or as_json, verbose=verbose)
-    chosen = load_sequences(dataset, root, sequences)
-    contenders = load_contenders(tracker, device=device)
-    results = [
-        (contender, _evaluate_one(contender, chosen, _store(output, dataset, contender), force=force, console=console))
-        for contender in contenders
-    ]
-    if as_json:
-        _print_json(results, dataset=dataset, root=root, output=output)
-    else:
-        _print_tables(results, verbose=verbose)
-        if output is not None:
-            console.note(f"results are in {output / dataset}")
-
-
-def _store(output: Path | None, dataset: str, contender: Contender) -> ResultStore | None:
-    from trackcli.evaluation.results import ResultStore
-
-    return None if output is None else ResultStore(output / dataset / contender.label)
-
-
-def _evaluate_one(
-    contender: Contender,
-    sequences: list[EvaluationSequence],
-    store: ResultStore | None,
-    *,
-    force: bool,
-    console: Console,
-) -> TrackerResult:
-    from contextlib import nullcontext
-
-    from trackcli.evaluation.runner import evaluate as run
-
-    claimed = nullcontext() if store is None else store.claimed(contender.fingerprint, replace=force)
-    with claimed, console.progress() as progress:
-        task = progress.add_task(contender.label, total=len(sequences), rate="")
-
-        def advance(result: SequenceResult) -> None:
-            progress.update(task, advance=1, rate="kept" if result.reused else f"{result.fps:.0f} fps")
-            console.detail(f"{contender.label}: {result.name} overlap {result.score.mean_overlap:.3f}")
-
-        evaluated = run(contender.tracker, sequences, store=store, force=force, on_sequence=advance)
-    reused = sum(result.reused for result in evaluated.sequences)
-    if store is not None and reused:
-        console.note(
-            f"{contender.label}: reused {reused} of {len(sequences)} results found in {store.folder}; "
-            "--force tracks them again"
-        )
-    return evaluated
-
-
-def _print_tables(results: list[tuple[Contender, TrackerResult]], *, verbose: bool) -> None:
-    from trackcli.cli.errors import strip_control_characters
-    from trackcli.evaluation.tables import sequence_table, tracker_table
-
-    tables = []
-    if len(results) == 1 or verbose:
-        tables += [f"tracker {contender.label}\n{sequence_table(result)}" for contender, result in results]
-    if len(results) > 1:
-        tables.append(tracker_table([(contender.label, result) for contender, result in results]))
-    print(strip_control_characters("\n\n".join(tables)))
-
-
-def _print_json(
-    results: list[tuple[Contender, TrackerResult]], *, dataset: str, root: Path, output: Path | None
-) -> None:
-    import json
-
-    from trackcli.evaluation.tables import result_as_data
-
-    trackers = [
-        {"tracker": contender.label, "source": contender.source, **result_as_data(result)}
-        for contender, result in results
-    ]
-    print(
-        json.dumps(
-            {
-                "dataset": dataset,
-                "root": str(root),
-                "output": None if output is None else str(output),
-                "trackers": trackers,
-            }
-        )
+    _refuse_together(jobs, batch, submit, output, tracker)
+    name = dataset or submit or "folder"
+    rules = find_protocol(protocol, name)
+    counted = find_variant(variant or rules.variant, name)
+    split = split or evaluation_split(name, hidden=submit is not None)
+    chosen = load_sequences(name, root, sequences, split=split)
+    if submit is not None and output is not None:
+        _check_submission(submit, chosen, output)
+    run = Run(
+        sequences=chosen,
+        dataset=name,
+        protocol=rules,
+        variant=counted,
+        output=output if output is None or submit is None else output.with_suffix(""),
+        repeat=repeat,
+        jobs=jobs,
+        batch=batch,
+        force=force,
+        device=device,
     )
+    contenders = load_contenders(tracker, device=device)
+    _note_for_reports(run, contenders, root, split)
+    results = [
+        (contender, run.evaluate(contender, source, console))
+        for contender, source in zip(contenders, tracker, strict=True)
+    ]
+    if submit is not None and output is not None:
+        run.write_submission(submit, contenders[0], output)
+        console.note(f"{output} is ready for the server of {submit}")
+    if as_json:
+        print_json(results, run, root=root, split=split)
+    else:
+        print_tables(results, rules, verbose=verbose)
+        if run.output is not None:
+            console.note(f"results are in {run.output / name}")
+
+
+def _note_for_reports(run: Run, contenders: list[Contender], root: Path, split: str | None) -> None:
+    """Leave what ``trackcli report`` needs beside the results, from the start: unfinished ones can be shown too."""
+    from trackcli.reporting.manifest import Manifest, note_evaluation
+
+    if run.output is None:
+        return
+    manifest = Manifest(
+        dataset=run.dataset,
+        root=root.expanduser().resolve(),
+        split=split,
+        protocol=run.protocol.name,
+        variant=run.variant.name,
+        sequences=run.sequences.names,
+        elsewhere={one.label: one.results.resolve() for one in contenders if one.results is not None},
+    )
+    note_evaluation(run.output / run.dataset, manifest)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was asked for, the same for all trackers."""
+
+    sequences: SequenceSet
+    dataset: str
+    protocol: Protocol
+    variant: Variant
+    output: Path | None
+    repeat: int | None
+    jobs: int | None
+    batch: int | None
+    force: bool
+    device: str
+
+    def evaluate(self, contender: Contender, argument: str, console: Console) -> TrackerResult:
+        """Evaluate one tracker, or read its results; progress goes to stderr."""
+        from contextlib import nullcontext
+
+        from trackcli.evaluation.runner import evaluate as run
+        from trackcli.evaluation.runner import read_results
+
+        store = self.store_of(contender, console)
+        claimed = (
+            nullcontext()
+            if store is None or contender.tracker is None
+            else store.claimed(contender.fingerprint, replace=self.force)
+        )
+        with claimed, console.progress() as progress:
+            task = progress.add_task(contender.label, total=len(self.sequences), rate="")
+
+            def advance(result: SequenceResult) -> None:
+                progress.update(task, advance=1, rate="kept" if result.reused else f"{result.fps:.0f} fps")
+                overlap = "" if result.score is None else f" overlap {result.score.mean_overlap:.3f}"
+                console.detail(f"{contender.label}: {result.name}{overlap}")
+
+            if contender.tracker is None and store is not None:
+                return read_results(store, self.sequences, variant=self.variant, on_sequence=advance)
+            evaluated = run(
+                self._method(contender, argument, console),
+                self.sequences,
+                store=store,
+                force=self.force,
+                on_sequence=advance,
+                variant=self.variant,
+                repetitions=self._repetitions(contender),
+            )
+        reused = sum(result.reused for result in evaluated.sequences)
+        if store is not None and reused:
+            console.note(
+                f"{contender.label}: reused {reused} of {len(self.sequences)} results found in {store.folder}; "
+                "--force tracks them again"
+            )
+        return evaluated
+
+    def store_of(self, contender: Contender, console: Console | None = None) -> ResultStore | None:
+        """Where a tracker's results are read or kept."""
+        from trackcli.evaluation.contenders import find_results
+        from trackcli.evaluation.results import ResultStore
+
+        if contender.results is not None:
+            found = find_results(contender.results, self.sequences.names)
+            if console is not None:
+                console.note(
+                    f"{contender.label}: reading results in the {found.layout.value} layout from {found.folder}"
+                )
+            return found
+        if self.output is None:
+            return None
+        return ResultStore(self.output / self.dataset / contender.label, self.protocol.layout)
+
+    def write_submission(self, server: str, contender: Contender, path: Path) -> None:
+        """Pack a tracker's results for a server."""
+        from trackcli.evaluation.submissions import SERVERS, write_submission
+
+        store = self.store_of(contender)
+        assert store is not None  # --submit needs --output
+        write_submission(SERVERS[server], store, self.sequences, path)
+
+    def _repetitions(self, contender: Contender) -> int:
+        return self.repeat or (1 if contender.deterministic else self.protocol.repetitions)
+
+    def _method(self, contender: Contender, argument: str, console: Console) -> Method:
+        from functools import partial
+
+        from trackcli.evaluation.contenders import make_tracker
+        from trackcli.evaluation.methods import OneByOne, Processes, use_one_thread
+
+        assert contender.tracker is not None
+        if self.jobs is not None and self.jobs > 1:
+            return Processes(partial(make_tracker, argument, self.device), self.jobs)
+        if self.jobs is not None:
+            use_one_thread()
+        if self.batch is not None and self.batch > 1:
+            from trackcli.evaluation.batched import Batched
+            from trackcli.tracking.tracker import Tracker
+
+            if isinstance(contender.tracker, Tracker):
+                return Batched(contender.tracker, self.batch)
+            console.note(f"{contender.label}: has no batched step; tracking one sequence at a time")
+        return OneByOne(contender.tracker)
+
+
+def _refuse_together(
+    jobs: int | None, batch: int | None, submit: str | None, output: Path | None, trackers: list[str]
+) -> None:
+    from trackcli.config.suggestions import did_you_mean
+    from trackcli.errors import UsageError
+    from trackcli.evaluation.submissions import SERVERS
+
+    if jobs is not None and batch is not None:
+        raise UsageError("--jobs and --batch are two ways to do the same; expected one of them")
+    if submit is None:
+        return
+    if submit not in SERVERS:
+        raise UsageError(f"--submit {submit} is unknown; {did_you_mean(submit, SERVERS)}")
+    if output is None:
+        raise UsageError(f"--submit {submit} needs the archive to write; add -o OUT.zip")
+    if len(trackers) != 1:
+        raise UsageError(f"--submit {submit} takes one tracker, but {len(trackers)} were given; run it once for each")
+
+
+def _check_submission(server: str, sequences: SequenceSet, path: Path) -> None:
+    from trackcli.evaluation.submissions import SERVERS, check_request
+
+    check_request(SERVERS[server], sequences, path)

@@ -13,10 +13,13 @@ import typer
 
 from trackcli.cli import cache, demo, doctor, evaluate, plugins, presets, synth, track, trackers, train
 from trackcli.cli.errors import EXIT_INTERRUPTED, Terminated, report
+from trackcli.cli.extra import GroupWithExtraCommands
 from trackcli.cli.notices import show_version_warnings_as_lines
+from trackcli.cli.report import report as report_command
 
 app = typer.Typer(
     name="trackcli",
+    cls=GroupWithExtraCommands,
     help="Follow an object through a video; train, evaluate and compose single-object trackers from plugins.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -25,6 +28,7 @@ app = typer.Typer(
 app.command("track")(track.track)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
+app.command("report")(report_command)
 app.add_typer(cache.app, name="cache")
 app.command("synth")(synth.synth)
 app.command("demo")(demo.demo)

@@ -34,6 +34,7 @@ def _lines(about: Mapping[str, Any]) -> Iterator[str]:
     for label, key in (("its losses", "default_losses"), ("its links", "default_postprocessors")):
         if key in about:
             yield _labelled(label, ", ".join(about[key]))
+    yield from _data(about)
     for kind, given in about.get("components", {}).items():
         yield _labelled(kind, given if isinstance(given, str) else ", ".join(given))
     yield from _declared(about.get("declares", {}))
@@ -42,6 +43,22 @@ def _lines(about: Mapping[str, Any]) -> Iterator[str]:
     yield from _settings(about)
     if "problem" in about:
         yield _labelled("broken", about["problem"])
+
+
+def _data(about: Mapping[str, Any]) -> Iterator[str]:
+    """What datasets and sinks say about themselves."""
+    if "splits" in about:
+        first, *others = about["splits"]
+        yield _labelled("splits", ", ".join([f"{first} (unless --split says otherwise)", *others]))
+    if about["kind"] == "dataset":
+        yield _labelled("evaluation", "yes" if about.get("sequences") else "no: it has no tracking sequences")
+    if "tree" in about:
+        yield _labelled("expects", "")
+        yield from (f"    {line}" for line in str(about["tree"]).strip("\n").splitlines())
+    if "suffixes" in about:
+        yield _labelled("writes", ", ".join(about["suffixes"]))
+    if "most_targets" in about:
+        yield _labelled("most targets", str(about["most_targets"]))
 
 
 def _declared(declares: Mapping[str, Any]) -> Iterator[str]:
@@ -87,4 +104,4 @@ def _prefix(about: Mapping[str, Any]) -> str:
 
 
 def _labelled(label: str, text: str) -> str:
-    return f"  {label:<{LABEL_WIDTH}} {text}"
+    return f"  {label:<{LABEL_WIDTH}} {text}".rstrip()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from trackcli.cli.completion import complete_any, complete_kind
+from trackcli.cli.plugins_new import new
 
 if TYPE_CHECKING:
     from trackcli.host.doctor import Diagnosis
@@ -15,44 +16,55 @@ if TYPE_CHECKING:
     from trackcli.host.registry import Registry
 
 EXIT_BROKEN = 4
+COMMAND = "command"
 COLUMNS = ("name", "kind", "distribution", "version", "status", "summary")
 
 JSON = typer.Option(False, "--json", help="Print one JSON object and nothing else.")
 DEBUG = typer.Option(False, "--debug", help="Show the traceback of an error.")
 
 app = typer.Typer(
-    help="List, explain and examine the components that are installed.",
+    help="List, explain and examine the components that are installed; write new ones.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.command("new")(new)
 
 
 @app.command("list")
 def list_components(
     *,
     kind: str = typer.Option(
-        "", "--kind", metavar="K", autocompletion=complete_kind, help="Only one kind: backbone, matcher, head, …"
+        "",
+        "--kind",
+        metavar="K",
+        autocompletion=complete_kind,
+        help="Only one kind: backbone, matcher, head, loss, postprocessor, preset, tracker, dataset, sampler, sink, "
+        "command.",
     ),
     as_json: bool = JSON,
     debug: bool = DEBUG,
 ) -> None:
-    """List all components, and plugins that are broken or disabled.
+    """List all components and extra commands, and plugins that are broken or disabled.
 
     Example: trackcli plugins list --kind matcher
     """
+    from trackcli.cli.listing import print_json, print_table
     from trackcli.host.description import entry_row
     from trackcli.host.registry import KINDS, installed
     from trackcli.host.specs import Spec
 
     registry = installed()
-    kinds: Sequence[type[Spec]] = [_kind(kind)] if kind else list(KINDS.values())
+    commands = [] if kind not in {"", COMMAND} else list(_commands())
+    kinds: Sequence[type[Spec]] = list(KINDS.values())
+    if kind:
+        kinds = [] if kind == COMMAND else [_kind(kind)]
     rows = [entry_row(entry, registry) for spec_class in kinds for entry in registry.of_kind(spec_class)]
     absent = list(_absent(registry))
     if as_json:
-        _print_json({"components": rows, "plugins": absent})
+        print_json({"components": rows, "commands": commands, "plugins": absent})
     else:
-        _print_table(COLUMNS, rows if kind else [*rows, *absent])
+        print_table(COLUMNS, [*rows, *commands, *([] if kind else absent)])
 
 
 @app.command("show")
@@ -68,6 +80,7 @@ def show(
 
     Example: trackcli plugins show dw-xcorr
     """
+    from trackcli.cli.listing import print_json, print_lines
     from trackcli.cli.plugin_page import page_of
     from trackcli.config.suggestions import did_you_mean
     from trackcli.errors import UnknownNameError
@@ -81,26 +94,26 @@ def show(
         raise UnknownNameError(f"unknown component {name!r}; {did_you_mean(name, known)}{registry.absences()}")
     described = [describe(entry, registry) for entry in matches]
     if as_json:
-        _print_json({"components": described})
+        print_json({"components": described})
         return
     for number, about in enumerate(described):
-        _print_lines(["", *page_of(about)] if number else page_of(about))
+        print_lines(["", *page_of(about)] if number else page_of(about))
 
 
 @app.command("doctor")
 def doctor(*, as_json: bool = JSON, debug: bool = typer.Option(False, "--debug", help="Show tracebacks.")) -> None:
     """Say which plugins are broken, why, and what to do; exit code 4 if any is."""
-    from trackcli.host.doctor import examine
+    from trackcli.cli.listing import print_json, print_lines
     from trackcli.host.registry import installed
 
     registry = installed()
-    diagnosis = examine(registry)
+    diagnosis = diagnose(registry)
     if debug:
         _print_tracebacks(registry)
     if as_json:
-        _print_json(plugins_report(diagnosis, registry))
+        print_json(plugins_report(diagnosis, registry))
     else:
-        _print_lines(plugins_lines(diagnosis, registry))
+        print_lines(plugins_lines(diagnosis, registry))
     if diagnosis.problems:
         raise typer.Exit(EXIT_BROKEN)
 
@@ -115,6 +128,7 @@ def matrix(
     """Say for every backbone, matcher and head whether they compose with default settings, and with which losses."""
     from dataclasses import asdict
 
+    from trackcli.cli.listing import print_json, print_lines, print_table
     from trackcli.errors import UsageError
     from trackcli.host.matrix import compositions
     from trackcli.host.registry import installed
@@ -124,11 +138,11 @@ def matrix(
     tried = list(compositions(installed()))
     if as_json:
         found = [asdict(each) | {"fits": each.fits, "misfits": dict(each.misfits)} for each in tried]
-        _print_json({"compositions": found})
+        print_json({"compositions": found})
     elif markdown:
-        _print_lines(_markdown(tried))
+        print_lines(_markdown(tried))
     else:
-        _print_table(MATRIX_COLUMNS, [_matrix_row(each) for each in tried])
+        print_table(MATRIX_COLUMNS, [_matrix_row(each) for each in tried])
 
 
 MATRIX_COLUMNS = ("backbone", "matcher", "head", "fits", "losses, or why not")
@@ -158,8 +172,38 @@ def _kind(name: str) -> Any:
     from trackcli.host.registry import KINDS
 
     if name not in KINDS:
-        raise UnknownNameError(f"unknown --kind {name!r}; {did_you_mean(name, KINDS)}")
+        raise UnknownNameError(f"unknown --kind {name!r}; {did_you_mean(name, [*KINDS, COMMAND])}")
     return KINDS[name]
+
+
+def _commands() -> Iterator[dict[str, str]]:
+    """Rows of the commands that plugins add; none is imported."""
+    import os
+
+    from trackcli.cli.extra import built_in_names
+    from trackcli.host.commands import extra_commands
+    from trackcli.host.selection import Selection
+
+    for extra in extra_commands(Selection.from_environment(os.environ), built_in_names()):
+        yield {
+            "name": extra.candidate.name,
+            "kind": COMMAND,
+            "distribution": extra.candidate.distribution,
+            "version": extra.candidate.version,
+            "status": "ok" if extra.label == extra.candidate.name else "ambiguous",
+            "summary": f"trackcli {extra.label}",
+        }
+
+
+def diagnose(registry: Registry) -> Diagnosis:
+    """Examine the plugins and the commands they add."""
+    import os
+
+    from trackcli.cli.extra import built_in_names
+    from trackcli.host.doctor import examine
+    from trackcli.host.selection import Selection
+
+    return examine(registry, selection=Selection.from_environment(os.environ), built_in_commands=built_in_names())
 
 
 def _absent(registry: Registry) -> Iterator[dict[str, str]]:
@@ -214,22 +258,3 @@ def _print_tracebacks(registry: Registry) -> None:
     for plugin in registry.broken:
         if plugin.error is not None:
             traceback.print_exception(plugin.error, file=sys.stderr)
-
-
-def _print_table(columns: Sequence[str], rows: Sequence[dict[str, str]]) -> None:
-    widths = [max(len(column), *(len(row[column]) for row in rows)) if rows else len(column) for column in columns]
-    cells = [columns, *([row[column] for column in columns] for row in rows)]
-    _print_lines("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    import json
-
-    print(json.dumps(content, default=str))
-
-
-def _print_lines(lines: Iterator[str] | Sequence[str]) -> None:
-    from trackcli.cli.errors import strip_control_characters
-
-    for line in lines:
-        print(strip_control_characters(line))

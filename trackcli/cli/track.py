@@ -21,12 +21,8 @@ from trackcli.errors import UsageError
 from trackcli.tracking.timing import StageTimer
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from trackcli.foreign.loading import VideoTracker
     from trackcli.tracking.run import TrackedFrame
-    from trackcli.tracking.tracker import Tracker
-    from trackcli.video.sinks import VideoSink
     from trackcli.video.sources import FrameSource
 
     FrameWriter = Callable[[TrackedFrame], None]
@@ -53,8 +49,8 @@ def track(
         "-o",
         "--output",
         metavar="FILE",
-        help="Boxes: .txt (x,y,w,h per frame, one target), .csv or .jsonl (frame, time, target, box, score). "
-        "Without it CSV goes to stdout.",
+        help="Boxes: .txt (x,y,w,h per frame, one target), .csv or .jsonl (frame, time, target, box, score); or what "
+        "plugins write (`trackcli plugins list --kind sink`). Without it CSV goes to stdout.",
     ),
     save_video: Path | None = typer.Option(
         None, "--save-video", metavar="FILE", help="Video with the boxes drawn: .mp4, .m4v, .mov or .mkv, H.264."
@@ -76,13 +72,13 @@ def track(
     outputs = _Outputs(output, save_video, csv_on_stdout=output is None and not as_json)
     outputs.check(source, len(targets), overwrite=force)
 
-    import trackcli
+    from trackcli.foreign.loading import load_video_tracker
     from trackcli.video.sources import open_source
 
     with open_source(source, start=start, end=end, warn=console.warn) as frames:
         check_boxes(targets, frames.size_wh, console.warn)
         console.detail(f"'{frames.name}': {frames.size_wh[0]}x{frames.size_wh[1]}, {frames.frame_count or '?'} frames")
-        loaded = trackcli.load(tracker, device=device)
+        loaded = load_video_tracker(tracker, device=device)
         console.detail(f"tracker '{loaded.name}' on {loaded.device}")
         run = _Run(loaded, targets, StageTimer())
         try:
@@ -120,14 +116,14 @@ class _Outputs:
             UsageError: for a file that exists, a folder, an unknown suffix, a missing folder, the source itself, or a
                 stdout that is closed.
         """
-        from trackcli.video.results import check_results_path
+        from trackcli.video.outputs import find_sink
 
         if self.csv_on_stdout and sys.stdout is None:
             raise UsageError(
                 "stdout is closed and there is no -o; expected a place for the boxes, such as -o boxes.csv"
             )
         if self.results is not None:
-            check_results_path(self.results, target_count)
+            find_sink(self.results, target_count)
         if self.video is not None:
             from trackcli.video.sinks import check_video_path
 
@@ -153,7 +149,7 @@ class _Outputs:
 class _Run:
     """What is known about the run so far."""
 
-    def __init__(self, tracker: Tracker, targets: Sequence[InitBox], timer: StageTimer) -> None:
+    def __init__(self, tracker: VideoTracker, targets: Sequence[InitBox], timer: StageTimer) -> None:
         self.tracker = tracker
         self.targets = targets
         self.timer = timer
@@ -227,40 +223,19 @@ def _follow(run: _Run, source: FrameSource, outputs: _Outputs, console: Console,
 
 def _open_writers(run: _Run, source: FrameSource, outputs: _Outputs, stack: ExitStack) -> list[FrameWriter]:
     """Functions that take a tracked frame, one per output; ``stack`` closes what is behind them."""
-    from trackcli.video.results import open_results, results_to
+    from trackcli.video.images import IMAGES_PER_SECOND
+    from trackcli.video.outputs import SinkContext, open_output
+    from trackcli.video.results import results_to
 
+    context = SinkContext(tuple(run.names), source.size_wh, source.fps or IMAGES_PER_SECOND, run.timer)
     writers: list[FrameWriter] = []
     if outputs.results is not None:
-        writers.append(stack.enter_context(open_results(outputs.results, run.names)).write)
+        writers.append(stack.enter_context(open_output(outputs.results, context)).write)
     elif outputs.csv_on_stdout:
         sys.stdout.flush()
         writers.append(stack.enter_context(results_to(sys.stdout.fileno(), run.names)).write)
     if outputs.video is not None:
-        from trackcli.video.images import IMAGES_PER_SECOND
-        from trackcli.video.sinks import VideoSink
+        from trackcli.video.drawn import DrawnVideo
 
-        sink = stack.enter_context(VideoSink(outputs.video, source.fps or IMAGES_PER_SECOND, source.size_wh))
-        writers.append(_VideoWriter(sink, run, source.size_wh))
+        writers.append(stack.enter_context(DrawnVideo(outputs.video, context)).write)
     return writers
-
-
-class _VideoWriter:
-    """Draws a tracked frame and appends it to a video; an unreadable frame shows the last picture."""
-
-    def __init__(self, sink: VideoSink, run: _Run, size_wh: tuple[int, int]) -> None:
-        import numpy as np
-
-        self._sink = sink
-        self._timer = run.timer
-        # A lone target without a name of its own needs no label.
-        self._labels = run.names if len(run.names) > 1 or run.names != ["1"] else []
-        self._image: NDArray[np.uint8] = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
-
-    def __call__(self, frame: TrackedFrame) -> None:
-        from trackcli.video.drawing import draw_boxes
-
-        self._image = self._image if frame.image is None else frame.image
-        with self._timer.stage("draw"):
-            drawn = draw_boxes(self._image, frame.boxes_xyxy, self._labels, frame.scores)
-        with self._timer.stage("encode"):
-            self._sink.write(drawn, frame.time_s)

@@ -44,7 +44,8 @@ def list_trackers(
     if as_json:
         print_json({"trackers": rows})
     else:
-        print_table(COLUMNS, [row | {"size": size_text(row["bytes"])} for row in rows])
+        sizes = ["-" if row["foreign"] else size_text(row["bytes"]) for row in rows]
+        print_table(COLUMNS, [row | {"size": size} for row, size in zip(rows, sizes, strict=True)])
 
 
 @app.command("show")
@@ -65,6 +66,13 @@ def show_tracker(
     from trackcli.host.registry import installed
     from trackcli.tracking.tracker import find_tracker_file
 
+    foreign = _foreign(name)
+    if foreign is not None:
+        if as_json:
+            print_json(foreign)
+        else:
+            print_lines([f"tracker {name}", *(_labelled(key, str(foreign[key])) for key in foreign if key != "name")])
+        return
     path = find_tracker_file(name, installed())
     described = read_header(path)
     about = {
@@ -95,7 +103,29 @@ def _row(entry: Provided, label: str) -> dict[str, Any]:
         "distribution": entry.distribution,
         "version": entry.version,
         "bytes": path.stat().st_size if path is not None and path.is_file() else None,
+        "foreign": bool(getattr(entry.spec, "factory", "")),
         "summary": entry.spec.summary,
+    }
+
+
+def _foreign(name: str) -> dict[str, Any] | None:
+    """What is known of a foreign tracker, which has neither weights nor parts; None for any other name."""
+    from trackcli.host.registry import installed
+    from trackcli.host.specs import TrackerSpec
+
+    matches = [] if Path(name).exists() else installed().matching(name.partition("@")[0], TrackerSpec)
+    if not matches or not getattr(matches[0].spec, "factory", ""):
+        return None
+    entry = installed().find_provided(TrackerSpec, name.partition("@")[0])
+    spec = entry.spec
+    assert isinstance(spec, TrackerSpec)
+    example = ",".join(f"{option}=FILE" for option in spec.options)
+    return {
+        "name": name,
+        "summary": spec.summary,
+        "write": f"--tracker {spec.name}@{example}" if example else f"--tracker {spec.name}",
+        "provider": f"{entry.distribution} {entry.version}",
+        "factory": spec.factory,
     }
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from trackcli.composition.defaults import Completed
     from trackcli.composition.plan import Plan
     from trackcli.host.registry import Registry
-    from trackcli.training.run import StepReport, TrainingRun
+    from trackcli.training.distributed import World
+    from trackcli.training.report import StepReport
+    from trackcli.training.run import TrainingRun
+
+T = TypeVar("T")
 
 CONFIG_FILE = "config.toml"
 """In a run folder: the whole recipe with origins, for ``--config``."""
@@ -36,6 +40,9 @@ def train(
     backbone: Annotated[str, typer.Option(autocompletion=completion_of("backbone"), help="Backbone by name.")] = "",
     matcher: Annotated[str, typer.Option(autocompletion=completion_of("matcher"), help="Matcher by name.")] = "",
     head: Annotated[str, typer.Option(autocompletion=completion_of("head"), help="Head by name.")] = "",
+    sampler: Annotated[
+        str, typer.Option(autocompletion=completion_of("sampler"), help="Sampler by name; default: pairs.")
+    ] = "",
     loss: Annotated[
         list[str],
         typer.Option(autocompletion=completion_of("loss"), help="Loss by name, in place of the default; repeatable."),
@@ -92,10 +99,10 @@ def train(
     from trackcli.errors import UsageError
     from trackcli.host.registry import installed
 
-    console = Console(quiet, verbose)
+    console = _console(quiet=quiet, verbose=verbose)
     if resume and output is None and not print_config:
         raise UsageError("--resume without -o; expected the folder of the run to go on with, e.g. -o runs/first")
-    named = {"backbone": backbone, "matcher": matcher, "head": head}
+    named = {"backbone": backbone, "matcher": matcher, "head": head, "sampler": sampler}
     layers = option_layers(preset, config, named, {"loss": loss, "postprocessor": postprocessor})
     if epochs is not None and steps is None:
         layers = with_epochs(layers)
@@ -112,20 +119,38 @@ def train(
     if print_config:
         _print_config(completed, planned, as_json=as_json)
         return
-    _train(
-        completed,
-        planned,
-        registry,
-        data=data or [_synthetic_data(console)],
-        output=output or _next_run_folder(completed.recipe.preset, console),
-        device=device,
-        init_backbone=init_backbone,
-        val=val,
-        resume=resume,
-        force=force,
-        as_json=as_json,
-        console=console,
-    )
+
+    from trackcli.training.distributed import joined_world
+
+    with joined_world(device) as (world, own_device):
+        _train(
+            completed,
+            planned,
+            registry,
+            world=world,
+            data=data,
+            output=output,
+            device=own_device,
+            init_backbone=init_backbone,
+            val=val,
+            resume=resume,
+            force=force,
+            as_json=as_json,
+            console=console,
+        )
+
+
+class _OtherProcess(Console):
+    """Of the processes that ``torchrun`` starts, the first one alone speaks."""
+
+    def warn(self, text: str) -> None:
+        """Say nothing."""
+
+
+def _console(*, quiet: bool, verbose: bool) -> Console:
+    import os
+
+    return Console(quiet, verbose) if os.environ.get("RANK", "0") == "0" else _OtherProcess(quiet=True)
 
 
 def _print_config(completed: Completed, planned: Plan, *, as_json: bool) -> None:
@@ -172,8 +197,9 @@ def _train(
     planned: Plan,
     registry: Registry,
     *,
+    world: World,
     data: Sequence[str],
-    output: Path,
+    output: Path | None,
     device: str,
     init_backbone: Path | None,
     val: Path | None,
@@ -182,42 +208,53 @@ def _train(
     as_json: bool,
     console: Console,
 ) -> None:
+    from contextlib import nullcontext
+
     from trackcli_cache.files import only_writer, write_whole
 
     from trackcli.composition.record import recipe_toml
     from trackcli.evaluation.datasets import load_folder_sequences
     from trackcli.training.setup import DataSource, prepare_folder, set_up
 
-    sources = [DataSource.parse(text) for text in data]
+    sources = [DataSource.parse(text) for text in data or [_first_does(world, lambda: _synthetic_data(console))]]
+    folder = output or Path(_first_does(world, lambda: str(_next_run_folder(completed.recipe.preset, console))))
     if val is not None:
         load_folder_sequences(val)  # refused now rather than after hours of training
-    with only_writer(output):
-        prepare_folder(output, resume=resume, force=force)
+    with only_writer(folder) if world.is_first else nullcontext():
+        _first_does(world, lambda: prepare_folder(folder, resume=resume, force=force))
         run = set_up(
             planned,
             registry,
             data=sources,
-            folder=output,
+            folder=folder,
             device=device,
             init_backbone=init_backbone,
             note=console.note,
             warn=console.warn,
+            world=world,
         )
-        write_whole(output / CONFIG_FILE, recipe_toml(completed, planned).encode())
+        if world.is_first:
+            write_whole(folder / CONFIG_FILE, recipe_toml(completed, planned).encode())
         if resume:
             console.note(f"resuming at step {run.step}" if run.resume() else "nothing to resume: starting at step 0")
         last = _run(run, console, val)
-        _finish(run, last, val, console, as_json=as_json)
+        if world.is_first:
+            _finish(run, last, val, console, as_json=as_json)
+        world.wait()
+
+
+def _first_does(world: World, work: Callable[[], T]) -> T:
+    """Let the first process do what all need and one must do; all get the result."""
+    result: T = world.from_first(work() if world.is_first else None)
+    return result
 
 
 def _run(run: TrainingRun, console: Console, val: Path | None) -> StepReport | None:
     """Drive the run: progress for the eye, metrics for the record, validation on the way."""
     from contextlib import closing
 
-    from trackcli.training.run import METRICS_FILE, MetricsFile
     from trackcli.training.validate import BestByValidation
 
-    metrics = MetricsFile(run.folder / METRICS_FILE)
     best = BestByValidation(run, val) if val is not None else None
     report = None
     with console.progress() as progress, closing(run.steps()) as reports:
@@ -229,11 +266,12 @@ def _run(run: TrainingRun, console: Console, val: Path | None) -> StepReport | N
                 completed=report.step,
                 rate=f"{terms}  {report.pairs_per_second:.0f} pairs/s  {report.waiting:.0%} waiting",
             )
-            if report.step % LOG_EVERY == 0 or report.step == report.total:
-                metrics.write(report)
+            if run.world.is_first and (report.step % LOG_EVERY == 0 or report.step == report.total):
+                run.metrics.write(report)
             if best is not None and best.is_due(report.step):
                 figures = best.validate()
-                metrics.write_validation(report.step, figures)
+                if run.world.is_first:
+                    run.metrics.write_validation(report.step, figures)
                 console.note(f"step {report.step}: {format_figures(figures)}")
             if report.step % (10 * LOG_EVERY) == 0:
                 console.detail(f"step {report.step}/{report.total}  {terms}  {report.pairs_per_second:.0f} pairs/s")

@@ -9,13 +9,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from trackcli.composition.names import items_by_name, own_names
 from trackcli.composition.plan import explain
 from trackcli.config.layers import LISTS, apply_assignments, assigned_key
 from trackcli.config.origins import COMPLETE, DEFAULT_ORIGIN, SINGLE_PARTS, Key, Layer, merged, origin_in, stacked
 from trackcli.config.recipe import Recipe
 from trackcli.errors import ConfigError
 from trackcli.host.registry import Registry
-from trackcli.host.specs import HeadSpec, MatcherSpec, PresetSpec
+from trackcli.host.selection import CORE
+from trackcli.host.specs import HeadSpec, LossSpec, MatcherSpec, PostprocessorSpec, PresetSpec
 
 FALLBACK_PRESET = "siamrpn-pp"
 
@@ -85,6 +87,8 @@ def complete_layers(
     """
     for layer in layers:
         _check_sections(layer.data)
+    given = tuple(assignments)
+    layers = [*layers, *_choices(given)]
     notes: list[str] = []
     stack = stacked(layers)
     if not any(layer.data.get(COMPLETE) is True for layer in layers):
@@ -93,10 +97,10 @@ def complete_layers(
     data = merged(stack)
     for kind, names in added.items():
         data[kind] = [*data[kind], *({"name": name} for name in names)]
-    given = tuple(assignments)
     recipe = to_recipe(apply_assignments(data, given))
     pairs = frozenset((kind, name) for kind, names in added.items() for name in names)
-    return Completed(recipe, tuple(notes), tuple(stack), tuple((assigned_key(text), text) for text in given), pairs)
+    assigned = tuple((items_by_name(assigned_key(text), data), text) for text in given)
+    return Completed(recipe, tuple(notes), tuple(stack), assigned, pairs)
 
 
 def to_recipe(data: Mapping[str, Any]) -> Recipe:
@@ -109,6 +113,18 @@ def to_recipe(data: Mapping[str, Any]) -> Recipe:
         return Recipe.model_validate(data)
     except ValidationError as error:
         raise ConfigError(explain(error, prefix="", model=Recipe)) from error
+
+
+def _choices(assignments: Iterable[str]) -> list[Layer]:
+    """``--set matcher.name=other`` chooses a component like ``--matcher other``: it replaces the old one's settings."""
+    layers = [
+        Layer(f"--set {text}", apply_assignments({}, [text]))
+        for text in assignments
+        if assigned_key(text) in {("preset",), *((kind, "name") for kind in SINGLE_PARTS)}
+    ]
+    for layer in layers:
+        _check_sections(layer.data)
+    return layers
 
 
 def _check_sections(data: Mapping[str, Any]) -> None:
@@ -136,9 +152,10 @@ def _preset_layers(data: Mapping[str, Any], registry: Registry, notes: list[str]
     named = data.get("preset")
     matcher = data.get("matcher", {}).get("name")
     name = named or _home_preset(matcher, registry)
-    preset = registry.find(PresetSpec, name)
-    _check_sections(preset.recipe)
-    layers = [Layer(f"preset {name}", preset.recipe)]
+    entry = registry.find_provided(PresetSpec, name)
+    assert isinstance(entry.spec, PresetSpec)
+    _check_sections(entry.spec.recipe)
+    layers = [Layer(f"preset {name}", own_names(entry.spec.recipe, entry.distribution, registry))]
     if not named:
         notes.append(f"preset {name}: supplies what is not named")
         origin = f"home preset of matcher {matcher}" if matcher else "nothing else was named"
@@ -147,19 +164,26 @@ def _preset_layers(data: Mapping[str, Any], registry: Registry, notes: list[str]
 
 
 def _home_preset(matcher: str | None, registry: Registry) -> str:
+    fallback = registry.own_name(PresetSpec, FALLBACK_PRESET, CORE)
     if matcher is None:
-        return FALLBACK_PRESET
-    return registry.find(MatcherSpec, matcher).home_preset or FALLBACK_PRESET
+        return fallback
+    entry = registry.find_provided(MatcherSpec, matcher)
+    home = getattr(entry.spec, "home_preset", None)
+    return registry.own_name(PresetSpec, home, entry.distribution) if home else fallback
 
 
 def _head_layers(data: Mapping[str, Any], registry: Registry, notes: list[str]) -> list[Layer]:
     """The head's default losses and postprocessors, for the lists that nobody gave."""
     if "name" not in data.get("head", {}):
         raise ConfigError("head.name is missing; expected the name of a head, e.g. --head rpn")
-    head = registry.find(HeadSpec, data["head"]["name"])
+    entry = registry.find_provided(HeadSpec, data["head"]["name"])
+    head = entry.spec
+    assert isinstance(head, HeadSpec)
     layers = []
-    for kind, names in (("loss", head.default_losses), ("postprocessor", head.default_postprocessors)):
+    for spec_class, defaults in ((LossSpec, head.default_losses), (PostprocessorSpec, head.default_postprocessors)):
+        kind = spec_class.kind
         if kind not in data:
+            names = [registry.own_name(spec_class, name, entry.distribution) for name in defaults]
             layers.append(Layer(f"head {head.name}", {kind: [{"name": name} for name in names]}))
             notes.append(f"{kind}: {', '.join(names) or 'none'} (head {head.name})")
     return layers

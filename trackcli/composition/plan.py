@@ -19,6 +19,7 @@ from trackcli.config.component import (
     PostprocessorConfig,
 )
 from trackcli.config.recipe import Part, Recipe
+from trackcli.config.sampling import SamplerConfig
 from trackcli.config.suggestions import did_you_mean
 from trackcli.contracts.shapes import LevelShape, MatchShape
 from trackcli.errors import ConfigError, FitError, PluginError
@@ -30,6 +31,7 @@ from trackcli.host.specs import (
     LossSpec,
     MatcherSpec,
     PostprocessorSpec,
+    SamplerSpec,
 )
 
 MOST_SHOWN = 60
@@ -62,6 +64,7 @@ class Plan:
         adjusted: The matcher's adjusted features.
         candidate_links: In order.
         track_links: In order.
+        sampler: Draws the pairs of a training.
     """
 
     recipe: Recipe
@@ -76,6 +79,12 @@ class Plan:
     matches: Mapping[str, MatchShape]
     adjusted: Mapping[str, LevelShape]
     normalisation: Normalisation
+    sampler: Planned
+
+    @property
+    def sampler_config(self) -> SamplerConfig:
+        """What every sampler's pairs go through."""
+        return _as(self.sampler.config, SamplerConfig)
 
 
 def plan(recipe: Recipe, registry: Registry) -> Plan:
@@ -117,6 +126,7 @@ def plan(recipe: Recipe, registry: Registry) -> Plan:
         matches=matches,
         adjusted=adjusted,
         normalisation=recipe.normalisation or _as(backbone.config, BackboneConfig).normalisation(),
+        sampler=_planned(registry, SamplerSpec, recipe.sampler),
     )
 
 

@@ -10,6 +10,15 @@ from trackcli.config.origins import COMPLETE, leaves
 from trackcli.config.recipe import Part, Recipe
 from trackcli.config.toml import to_toml
 from trackcli.host.registry import Registry
+from trackcli.host.specs import (
+    BackboneSpec,
+    ComponentSpec,
+    HeadSpec,
+    LossSpec,
+    MatcherSpec,
+    PostprocessorSpec,
+    SamplerSpec,
+)
 
 
 def full_recipe(planned: Plan) -> Recipe:
@@ -27,18 +36,26 @@ def full_recipe(planned: Plan) -> Recipe:
                 _full_part(part, links[part.name.rpartition(":")[2]]) for part in recipe.postprocessor
             ),
             "normalisation": planned.normalisation,
+            "sampler": _full_part(recipe.sampler, planned.sampler),
         }
     )
 
 
 def component_versions(planned: Plan, registry: Registry) -> dict[str, str]:
     """``kind:name`` → ``distribution version`` for every component of the plan."""
-    parts = (planned.backbone, planned.matcher, planned.head, *planned.losses)
-    links = (*planned.candidate_links, planned.select, *planned.track_links)
+    recipe = planned.recipe
+    parts: list[tuple[type[ComponentSpec], Part]] = [
+        (BackboneSpec, recipe.backbone),
+        (MatcherSpec, recipe.matcher),
+        (HeadSpec, recipe.head),
+        (SamplerSpec, recipe.sampler),
+    ]
+    parts.extend((LossSpec, part) for part in recipe.loss)
+    parts.extend((PostprocessorSpec, part) for part in recipe.postprocessor)
     versions = {}
-    for part in (*parts, *links):
-        provided = next(entry for entry in registry.provided if entry.spec is part.spec)
-        versions[f"{part.spec.kind}:{part.spec.name}"] = f"{provided.distribution} {provided.version}"
+    for kind, part in parts:
+        provided = registry.find_provided(kind, part.name)
+        versions[f"{kind.kind}:{provided.spec.name}"] = f"{provided.distribution} {provided.version}"
     return versions
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trackcli.config.recipe import Part, Recipe
+from trackcli.config.sampling import DEFAULT_SAMPLER
 from trackcli.errors import PluginError
 from trackcli.host.guard import ForeignError, foreign_code
 from trackcli.host.registry import Provided, Registry
@@ -19,6 +20,7 @@ from trackcli.host.specs import (
     LossSpec,
     MatcherSpec,
     PostprocessorSpec,
+    SamplerSpec,
 )
 
 _RECORDED = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?) ([A-Za-z0-9][A-Za-z0-9.+!_-]{0,60})")
@@ -58,9 +60,10 @@ def recorded(components: Mapping[str, Any], kind: str, name: str) -> Recorded | 
 def settle(recipe: Recipe, components: Mapping[str, Any], registry: Registry, *, file: object) -> Recipe:
     """The recipe of a file in terms of what is installed here.
 
-    Losses that are not installed are left out: tracking needs none. A name that several distributions provide means
-    the recorded one. Settings that another version wrote go through the component's ``migrate``. A component of
-    another minor version, or of another distribution, is worth a :class:`VersionWarning`.
+    Losses that are not installed, or that only others provide, are left out, and such a sampler gives way to the usual
+    one: tracking needs neither. A name that several distributions provide means the recorded one. Settings that another
+    version wrote go through the component's ``migrate``. A component of another minor version, or of another
+    distribution, is worth a :class:`VersionWarning`.
 
     Args:
         recipe: As read.
@@ -77,7 +80,8 @@ def settle(recipe: Recipe, components: Mapping[str, Any], registry: Registry, *,
             "backbone": settler.part(BackboneSpec, recipe.backbone),
             "matcher": settler.part(MatcherSpec, recipe.matcher),
             "head": settler.part(HeadSpec, recipe.head),
-            "loss": settler.parts(LossSpec, (part for part in recipe.loss if registry.matching(part.name, LossSpec))),
+            "loss": settler.parts(LossSpec, (part for part in recipe.loss if settler.is_here(LossSpec, part))),
+            "sampler": settler.sampler(recipe.sampler),
             "postprocessor": settler.parts(PostprocessorSpec, recipe.postprocessor),
         }
     )
@@ -95,6 +99,19 @@ class _Settler:
 
     def parts(self, kind: type[ComponentSpec], parts: Iterable[Part]) -> tuple[Part, ...]:
         return tuple(self.part(kind, part) for part in parts)
+
+    def sampler(self, part: Part) -> Part:
+        return self.part(SamplerSpec, part) if self.is_here(SamplerSpec, part) else Part(name=DEFAULT_SAMPLER)
+
+    def is_here(self, kind: type[ComponentSpec], part: Part) -> bool:
+        """Whether a component is installed, and which one is known."""
+        found = self.registry.matching(part.name, kind)
+        if len(found) < 2:
+            return bool(found)
+        written = recorded(self.components, kind.kind, part.name)
+        return written is not None and any(
+            _same_distribution(entry.distribution, written.distribution) for entry in found
+        )
 
     def part(self, kind: type[ComponentSpec], part: Part) -> Part:
         written = recorded(self.components, kind.kind, part.name)

@@ -104,6 +104,7 @@ def _assign_item(items: Iterable[Any], steps: list[str], value: Any, assignment:
     listed = list(items)
     name, *setting = steps
     names = [item["name"] for item in listed if isinstance(item, Mapping)]
+    name = full_name(name, names)
     if name not in names:
         hint = did_you_mean(name, names) if names else f"it is empty; add to it with --add-{kind} {name}"
         raise ConfigError(f"--set {assignment}: {name!r} is not in the list {kind}; {hint}")
@@ -113,6 +114,13 @@ def _assign_item(items: Iterable[Any], steps: list[str], value: Any, assignment:
         _assign(item, setting, value, assignment) if isinstance(item, Mapping) and item["name"] == name else item
         for item in listed
     ]
+
+
+def full_name(name: str, listed: Iterable[str]) -> str:
+    """The item of a list that a bare name means: ``acme:rpn`` for ``rpn`` if it is the only one of that name."""
+    names = list(listed)
+    same = [each for each in names if each.rpartition(":")[2] == name]
+    return same[0] if name not in names and len(same) == 1 else name
 
 
 def _parse_value(text: str) -> Any:

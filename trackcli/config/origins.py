@@ -8,12 +8,13 @@ from functools import reduce
 from typing import Any
 
 from trackcli.config.layers import LISTS, merge
+from trackcli.config.sampling import DEFAULT_SAMPLER, SamplerConfig
 
 COMPLETE = "complete"
 """``complete = true`` in a configuration file: it is a whole recipe, nothing below it counts."""
 
 DEFAULT_ORIGIN = "default"
-SINGLE_PARTS = ("backbone", "matcher", "head")
+SINGLE_PARTS = ("backbone", "matcher", "head", "sampler")
 
 Key = tuple[str, ...]
 """Where a setting is: ``("matcher", "channels")``, ``("loss", "rpn", "weight")``; items of lists go by name."""
@@ -40,7 +41,8 @@ def stacked(layers: Iterable[Layer]) -> list[Layer]:
     """The layers, lowest first, without what a higher one replaces.
 
     Naming another component drops what lower layers set for the one they named; another head also drops the losses and
-    postprocessors that were listed beside the old one. A complete layer drops everything below it.
+    postprocessors that were listed beside the old one, another sampler leaves the augmentation as it was. A complete
+    layer drops everything below it.
     """
     stack: list[Layer] = []
     for upper in layers:
@@ -74,11 +76,19 @@ def leaves(data: Mapping[str, Any], above: Key = ()) -> Iterator[Key]:
 
 def _without_replaced(layer: Layer, upper: Mapping[str, Any]) -> Layer:
     dropped = {kind for kind in LISTS if kind in upper}
+    kept: dict[str, Any] = {}
     for kind in SINGLE_PARTS:
-        own, other = (data.get(kind, {}).get("name") for data in (layer.data, upper))
+        usual = DEFAULT_SAMPLER if kind == "sampler" and kind in layer.data else None
+        own, other = layer.data.get(kind, {}).get("name", usual), upper.get(kind, {}).get("name")
         if own is not None and other is not None and own != other:
             dropped |= {kind, *LISTS} if kind == "head" else {kind}
-    return Layer(layer.origin, {key: value for key, value in layer.data.items() if key not in dropped})
+            kept |= _common_to_samplers(layer.data[kind]) if kind == "sampler" else {}
+    return Layer(layer.origin, {key: value for key, value in layer.data.items() if key not in dropped} | kept)
+
+
+def _common_to_samplers(section: Mapping[str, Any]) -> dict[str, Any]:
+    """How crops are changed stays when only who draws them is another."""
+    return {"sampler": {key: value for key, value in section.items() if key in SamplerConfig.model_fields}}
 
 
 def _has(data: Any, key: Key) -> bool:

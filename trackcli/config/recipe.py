@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from trackcli.config.component import ComponentConfig, Normalisation
-from trackcli.config.training import SamplerConfig, TrainConfig
+from trackcli.config.sampling import DEFAULT_SAMPLER
+from trackcli.config.training import TrainConfig
 
 
 class Part(BaseModel):
@@ -65,5 +67,11 @@ class Recipe(BaseModel):
     postprocessor: tuple[Part, ...] = ()
     crop: CropConfig = CropConfig()
     normalisation: Normalisation | None = Field(default=None, description="Default: what the backbone's weights want")
-    sampler: SamplerConfig = SamplerConfig()
+    sampler: Part = Part(name=DEFAULT_SAMPLER)
     train: TrainConfig = TrainConfig()
+
+    @field_validator("sampler", mode="before")
+    @classmethod
+    def _name_sampler(cls, sampler: Any) -> Any:
+        """Recipes need not name the usual sampler; those from before there were others do not."""
+        return {"name": DEFAULT_SAMPLER, **sampler} if isinstance(sampler, Mapping) else sampler

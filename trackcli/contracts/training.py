@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from enum import IntEnum
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor
+from trackcli_cache.sampling import PairKind
 
+from trackcli.contracts.counting import Counting
 from trackcli.contracts.levels import Branch
 from trackcli.contracts.matching import Matched
 from trackcli.contracts.predictions import Candidates, Predictions
 
-
-class PairKind(IntEnum):
-    """How template and search region of a pair belong together."""
-
-    SAME_INSTANCE = 0
-    SAME_CATEGORY = 1
-    DIFFERENT_CATEGORY = 2
+__all__ = ["Batch", "Outputs", "PairKind"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +34,7 @@ class Batch:
         valid: ``(B, M)`` bool: the row of ``objects_xyxy`` is an object.
         absent: ``(B,)`` bool: the frame is known not to show the target.
         sample_ids: ``(B,)`` int64, unique per sample of a run; random choices are keyed by it.
+        counting: What losses average over; the batch alone unless a step is spread over several.
     """
 
     template_images: Tensor
@@ -52,11 +48,14 @@ class Batch:
     valid: Tensor
     absent: Tensor
     sample_ids: Tensor
+    counting: Counting = field(default_factory=Counting, compare=False)
 
     def to(self, device: torch.device | str, *, non_blocking: bool = True) -> Batch:
         """The batch on another device."""
         moved: dict[str, Any] = {
-            entry.name: getattr(self, entry.name).to(device, non_blocking=non_blocking) for entry in fields(self)
+            entry.name: value.to(device, non_blocking=non_blocking)
+            for entry in fields(self)
+            if isinstance(value := getattr(self, entry.name), Tensor)
         }
         return replace(self, **moved)
 

@@ -1,4 +1,4 @@
-"""Who is evaluated: ``--tracker`` values become trackers with a name of their own each."""
+"""Who is evaluated: ``--tracker`` values become trackers, or results to read, with a name of their own each."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trackcli.errors import UsageError
+from trackcli.errors import InputDataError, UsageError
 from trackcli.evaluation.baselines import BASELINES
+from trackcli.evaluation.layouts import detect_layout, looks_like_results
+from trackcli.evaluation.results import ResultStore
 from trackcli.evaluation.runner import Tracker
 
 _LABELLED = re.compile(r"([\w.+-]+)=(.+)")
@@ -18,28 +20,37 @@ _NOT_IN_FILE_NAMES = re.compile(r"[^\w.+-]+")
 
 @dataclass(frozen=True, eq=False)
 class Contender:
-    """A tracker to be evaluated.
+    """A tracker to be evaluated, or its results.
 
     Attributes:
         label: Its name in tables and result folders, unique in one evaluation, usable as a folder's name.
         source: What it was loaded from: a name, a file or a folder.
         fingerprint: Equal for equal weights.
-        tracker: The tracker itself.
+        tracker: The tracker itself; ``None`` if there are only results of it.
+        results: The folder of results that is read instead of tracking.
     """
 
     label: str
     source: str
     fingerprint: str
-    tracker: Tracker
+    tracker: Tracker | None = None
+    results: Path | None = None
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether a second run would give the same boxes: so unless the tracker says otherwise."""
+        return bool(getattr(self.tracker, "deterministic", True))
 
 
 def load_contenders(sources: Sequence[str], *, device: str = "auto") -> list[Contender]:
-    """Load trackers given as ``SOURCE`` or ``LABEL=SOURCE``; a source is a baseline, a tracker's name or its file.
+    """Load trackers given as ``SOURCE`` or ``LABEL=SOURCE``.
+
+    A source is a baseline, a tracker's name, its file, a run folder, or a folder of results of any toolkit.
 
     Raises:
         UsageError: if a tracker is not known, or two have one label.
     """
-    contenders = [_load_contender(source, device) for source in sources]
+    contenders = [load_contender(source, device=device) for source in sources]
     by_label: dict[str, Contender] = {}
     for contender in contenders:
         other = by_label.setdefault(contender.label, contender)
@@ -51,17 +62,72 @@ def load_contenders(sources: Sequence[str], *, device: str = "auto") -> list[Con
     return contenders
 
 
-def _load_contender(argument: str, device: str) -> Contender:
+def load_contender(argument: str, *, device: str = "auto") -> Contender:
+    """Load one tracker given as ``SOURCE`` or ``LABEL=SOURCE``; see :func:`load_contenders`."""
     label, source = _split_label(argument)
     if source in BASELINES:
         return Contender(_folder_name(label or source), source, source, BASELINES[source]())
-    # The tracker API brings torch, which the baselines do without.
+    if _is_result_folder(Path(source)):
+        named = label or Path(source).resolve().name
+        return Contender(_folder_name(named), source, f"results:{source}", results=Path(source))
+    # The tracker API brings torch, which baselines and results do without.
+    from trackcli.foreign.loading import load_foreign_tracker
+
+    foreign = load_foreign_tracker(source)
+    if foreign is not None:
+        return Contender(_folder_name(label or source.partition("@")[0]), source, foreign[1], foreign[0])
     from trackcli.host.registry import installed
     from trackcli.tracking.tracker import find_tracker_file, load
 
     tracker = load(source, device=device)
     fingerprint = _hash_file(find_tracker_file(source, installed()))
     return Contender(_folder_name(label or _name_of(source)), source, fingerprint, tracker)
+
+
+def make_tracker(argument: str, device: str) -> Tracker:
+    """The tracker of a ``--tracker`` value alone, as a worker process needs it.
+
+    Raises:
+        UsageError: if it names results, or nothing known.
+    """
+    tracker = load_contender(argument, device=device).tracker
+    if tracker is None:
+        raise UsageError(f"--tracker {argument} is a folder of results; expected a tracker that can be run")
+    return tracker
+
+
+def find_results(folder: Path, sequences: Sequence[str]) -> ResultStore:
+    """Recognise the layout of a folder of results, and make sure that no sequence is missing.
+
+    Args:
+        folder: One tracker's results on one dataset.
+        sequences: Names of the sequences to be evaluated.
+
+    Raises:
+        InputDataError: if it holds results of none of them, or not of all.
+    """
+    layout = detect_layout(folder, sequences)
+    if layout is None:
+        raise InputDataError(
+            f"{folder} holds no results of the {len(sequences)} sequences ({sequences[0]}, …); expected "
+            f"{sequences[0]}.txt, {sequences[0]}/{sequences[0]}_001.txt or, as VOT has it, the latter in baseline/"
+        )
+    store = ResultStore(folder, layout)
+    missing = [name for name in sequences if not store.has(name)]
+    if missing:
+        raise InputDataError(
+            f"{folder} lacks results of {len(missing)} of {len(sequences)} sequences, first "
+            f"{layout.boxes(folder, missing[0])}; add them, or choose sequences with --sequences"
+        )
+    return store
+
+
+def _is_result_folder(folder: Path) -> bool:
+    if not folder.is_dir():
+        return False
+    from trackcli.tracking.tracker import RUN_TRACKER
+
+    return not (folder / RUN_TRACKER).is_file() and looks_like_results(folder)
 
 
 def _split_label(argument: str) -> tuple[str, str]:

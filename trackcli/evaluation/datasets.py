@@ -1,28 +1,26 @@
-"""What is evaluated on: sequences of images with one true box per frame, read from folders."""
+"""What is evaluated on: the sequences of any installed dataset, read when their turn comes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from trackcli_cache.natural import natural_key
-from trackcli_cache.sequences import GROUNDTRUTH, IMAGE_FOLDER, is_sequence, list_images
-from trackcli_cache.stills import is_stills
+from trackcli_cache.datasets import Mark
 
 from trackcli.config.suggestions import did_you_mean
 from trackcli.errors import InputDataError, ShapeError, UsageError
-from trackcli.evaluation.text_tables import read_table
+from trackcli.evaluation.overlaps import is_box_xywh
+from trackcli.evaluation.variants import Marks
 
-EXPECTED_TREE = f"""\
-  ROOT/<sequence>/{IMAGE_FOLDER}/*.jpg           frames, in natural order (img2 before img10)
-  ROOT/<sequence>/{GROUNDTRUTH}     one x,y,w,h per frame; nan,nan,nan,nan where the target is absent"""
+if TYPE_CHECKING:
+    from trackcli_cache.datasets import AnnotatedSequence, SequenceDataset
 
-BOX_COLUMNS = ("x", "y", "w", "h")
+_UNSEEN = Mark.FULLY_OCCLUDED | Mark.OUT_OF_VIEW
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,16 +30,25 @@ class EvaluationSequence:
     Attributes:
         name: Unique in its dataset; result files are named after it.
         image_paths: T images, in order.
-        boxes_xywh: ``(T, 4)`` float64, image pixels, 0-based top-left; NaN where the target is absent.
+        boxes_xywh: ``(T, 4)`` float64, image pixels, 0-based top-left; NaN where there is no box.
+        absent: ``(T,)`` bool: the target is not in view, by the dataset's mark or for want of a box; found from the
+            boxes if not given.
+        marks: ``(T,)`` uint8, :class:`trackcli_cache.datasets.Mark` per frame; none if not given.
+        attributes: The dataset's abbreviations for what makes it hard.
+        truth_hidden: Only the first box is public; trackers can be run on it but not scored.
 
     Raises:
         ShapeError: if there is not one box per image.
-        InputDataError: if the target is absent in the first frame, or in all the others.
+        InputDataError: if the name is no file name, or the target is absent in the first frame or in all the others.
     """
 
     name: str
     image_paths: tuple[Path, ...]
     boxes_xywh: NDArray[np.float64]
+    absent: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    marks: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, dtype=np.uint8))
+    attributes: tuple[str, ...] = ()
+    truth_hidden: bool = False
 
     def __post_init__(self) -> None:
         if self.boxes_xywh.shape != (len(self.image_paths), 4):
@@ -49,13 +56,21 @@ class EvaluationSequence:
                 f"sequence {self.name} has boxes of shape {self.boxes_xywh.shape}; "
                 f"expected ({len(self.image_paths)}, 4), one box per image"
             )
-        present = np.asarray(~np.isnan(self.boxes_xywh).any(axis=1))
+        if self.name in {"", ".", ".."} or set(self.name) & set('/\\:*?"<>|\0'):
+            raise InputDataError(
+                f'sequence {self.name!r} cannot be the name of a result file; expected one without / \\ : * ? " < > |'
+            )
+        present = is_box_xywh(self.boxes_xywh)
+        if not self.absent.size:
+            object.__setattr__(self, "absent", ~present)
+        if not self.marks.size:
+            object.__setattr__(self, "marks", np.zeros(len(present), dtype=np.uint8))
         if not present[:1].any():
             raise InputDataError(
                 f"sequence {self.name} begins without a target; expected a box on the first line to start from; "
                 "cut the frames before it"
             )
-        if not present[1:].any():
+        if not self.truth_hidden and not (present & ~self.absent)[1:].any():
             raise InputDataError(
                 f"sequence {self.name} ({len(present)} frames) has no target after its first frame; expected at least "
                 "one more box to compare with; choose others with --sequences"
@@ -64,79 +79,100 @@ class EvaluationSequence:
     def __len__(self) -> int:
         return len(self.image_paths)
 
+    def marked(self, marks: Marks) -> NDArray[np.bool_]:
+        """``(T,)``: frames that these marks make frames without a target, whether they have a box or not."""
+        if marks is Marks.NONE:
+            return np.zeros(len(self), dtype=bool)
+        boxless = ~is_box_xywh(self.boxes_xywh)  # variants treat the want of a box on its own
+        unseen = (self.marks & int(_UNSEEN)) > 0 if marks is Marks.HIDDEN else np.zeros(len(self), dtype=bool)
+        return np.asarray((self.absent & ~boxless) | unseen)
 
-def load_sequences(dataset: str, root: Path, patterns: Sequence[str] = ()) -> list[EvaluationSequence]:
-    """Read a dataset by name.
+
+class SequenceSet(Sequence[EvaluationSequence]):
+    """Chosen sequences of a dataset, read each time they are asked for: a large dataset never lies in memory.
 
     Args:
-        dataset: A known layout; see :data:`DATASETS`.
+        reader: Where they are read from.
+        names: Which, in order.
+    """
+
+    def __init__(self, reader: SequenceDataset, names: Sequence[str]) -> None:
+        self._reader = reader
+        self.names = tuple(names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, index: int) -> EvaluationSequence: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> SequenceSet: ...
+
+    def __getitem__(self, index: int | slice) -> EvaluationSequence | SequenceSet:
+        """Read one sequence, or choose several.
+
+        Raises:
+            DatasetError: if it is incomplete or an annotation cannot be read; the message names file and line.
+            InputDataError: if it cannot be evaluated on.
+        """
+        if isinstance(index, slice):
+            return SequenceSet(self._reader, self.names[index])
+        return _for_evaluation(self._reader.read_sequence(self.names[index]))
+
+
+def load_sequences(dataset: str, root: Path, patterns: Sequence[str] = (), *, split: str | None = None) -> SequenceSet:
+    """Choose sequences of a dataset and make sure that each can be read, before any time is spent on tracking.
+
+    Args:
+        dataset: An installed layout that has sequences (``folder``, ``otb100``, …).
         root: Its folder.
-        patterns: Names or patterns (``otb_*``) of the sequences to read, all of them by default.
+        patterns: Names or patterns (``otb_*``) of the sequences, all of them by default; of others nothing is read, so
+            that a broken one can be left out.
+        split: One of the dataset's own splits; its first by default.
 
     Raises:
-        UsageError: if there is no such dataset, or a pattern matches nothing.
-        InputDataError: if the folder does not hold it.
+        UnknownNameError: if there is no such dataset.
+        UsageError: if it has no sequences, or a pattern matches nothing.
+        DatasetError: if the folder does not hold it, or a sequence cannot be read.
+        InputDataError: if a sequence cannot be evaluated on.
     """
-    if dataset not in DATASETS:
-        raise UsageError(f"--dataset {dataset} is unknown; {did_you_mean(dataset, DATASETS)}")
-    return DATASETS[dataset](root, patterns)
+    from trackcli.host.datasets import dataset_specs, open_dataset
+
+    reader: Any = open_dataset(dataset, root, split)
+    if not hasattr(reader, "read_sequence"):
+        known = [name for name, spec in dataset_specs().items() if spec.sequences]
+        raise UsageError(
+            f"--dataset {dataset} has no sequences with one target each to track; expected one of: {', '.join(known)}"
+        )
+    names = list(reader.sequence_names())
+    if not names:
+        raise InputDataError(f"{dataset} in {root} has no sequences; expected at least one; check --root and --split")
+    chosen = SequenceSet(reader, select_names(names, patterns))
+    for _ in chosen:
+        pass
+    return chosen
 
 
-def load_folder_sequences(root: Path, patterns: Sequence[str] = ()) -> list[EvaluationSequence]:
-    """Read the sequences ``<root>/<name>/{img/*.jpg, groundtruth.txt}``, or ``root`` itself if it is one.
-
-    Collections of stills beside them (``img/`` with ``boxes.json``) are not sequences and are left out. Nothing is
-    read of sequences that no pattern matches, so that a broken one can be left out too.
+def evaluation_split(dataset: str, *, hidden: bool = False) -> str | None:
+    """The split that trackers are evaluated on unless another is asked for: ``val``, ``test`` or the first.
 
     Args:
-        root: The folder.
-        patterns: Names or patterns of the sequences to read, all of them by default.
-
-    Returns:
-        The sequences in natural order of their names.
-
-    Raises:
-        UsageError: if a pattern matches nothing.
-        InputDataError: if there is none, one is incomplete, or its boxes cannot be read or do not match its images.
+        dataset: Its name.
+        hidden: Rather the one whose truth may be hidden, ``test``.
     """
-    folders = {folder.name: folder for folder in _find_sequence_folders(root.expanduser().resolve())}
-    return [load_folder_sequence(folders[name]) for name in select_names(list(folders), patterns)]
+    from trackcli.host.datasets import dataset_specs
+
+    spec = dataset_specs().get(dataset)
+    if spec is None or not spec.splits:
+        return None
+    wanted = ("test",) if hidden else ("val", "test")
+    return next((name for name in wanted if name in spec.splits), spec.splits[0])
 
 
-def load_folder_sequence(folder: Path) -> EvaluationSequence:
-    """Read one sequence ``<folder>/{img/*.jpg, groundtruth.txt}``; a box without area means that the target is absent.
-
-    Raises:
-        InputDataError: if it is incomplete, or its boxes cannot be read or do not match its images.
-    """
-    _refuse_half_a_sequence(folder)
-    truth_path = folder / GROUNDTRUTH
-    boxes = read_truth(truth_path)
-    images = list_images(folder / IMAGE_FOLDER)
-    if len(boxes) != len(images):
-        raise InputDataError(
-            f"{truth_path} has {len(boxes)} boxes for the {len(images)} images in {folder / IMAGE_FOLDER}; expected "
-            "one line per image (nan,nan,nan,nan where the target is absent)"
-        )
-    return EvaluationSequence(folder.name, tuple(images), boxes)
-
-
-def read_truth(path: Path) -> NDArray[np.float64]:
-    """Read ground truth as ``(T, 4)`` float64 xywh; NaN where the target is absent (``nan``, or no width or height).
-
-    The crop cache reads the same files into corners; here the numbers stay exactly those of the file, because an
-    overlap that lies on a threshold would otherwise depend on the last bit of ``(x + w) - x``.
-
-    Raises:
-        InputDataError: if a line is not a box; the message names file and line.
-    """
-    boxes = read_table(path, BOX_COLUMNS)
-    infinite = np.flatnonzero(np.isinf(boxes).any(axis=1))
-    if infinite.size:
-        raise InputDataError(f"{path}, line {infinite[0] + 1} holds an infinite number; expected x,y,w,h in pixels")
-    absent = np.isnan(boxes).any(axis=1) | (boxes[:, 2:] <= 0).any(axis=1)
-    boxes[absent] = np.nan
-    return boxes
+def load_folder_sequences(root: Path, patterns: Sequence[str] = ()) -> SequenceSet:
+    """Choose sequences ``<root>/<name>/{img/*.jpg, groundtruth.txt}``; see :func:`load_sequences`."""
+    return load_sequences("folder", root, patterns)
 
 
 def select_names(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
@@ -147,55 +183,26 @@ def select_names(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
     """
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
+            example = f"'{names[0][:3]}*'" if names else "'otb*'"
             raise UsageError(
                 f"--sequences {pattern} matches none of the {len(names)} sequences (names or patterns as in "
-                f"'{names[0][:3]}*'); {did_you_mean(pattern, names)}"
+                f"{example}); {did_you_mean(pattern, names)}"
             )
     return [name for name in names if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
-def _find_sequence_folders(root: Path) -> list[Path]:
-    """Folders that are sequences, or half of one: leaving these out in silence would change the mean."""
-    if not root.is_dir():
-        raise InputDataError(f"{root} is not a folder; expected one that holds\n{EXPECTED_TREE}")
-    if is_sequence(root):
-        return [root]
-    candidates = _list_folders(root)
-    folders = [path for path in candidates if not is_stills(path) and (_has_images(path) or _has_truth(path))]
-    if not folders:
-        raise InputDataError(
-            f"looked for {GROUNDTRUTH} beside {IMAGE_FOLDER}/ in {root} and its {len(candidates)} sub-folders and "
-            f"found none; expected\n{EXPECTED_TREE}"
-        )
-    return sorted(folders, key=lambda path: natural_key(path.name))
+def names_of(sequences: Sequence[EvaluationSequence]) -> list[str]:
+    """Names of sequences, without reading them where they are known."""
+    return list(sequences.names) if isinstance(sequences, SequenceSet) else [one.name for one in sequences]
 
 
-def _list_folders(root: Path) -> list[Path]:
-    try:
-        return [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    except OSError as error:
-        raise InputDataError(
-            f"cannot list {root}: {error.strerror or error}; expected a folder that you may read"
-        ) from error
-
-
-def _refuse_half_a_sequence(folder: Path) -> None:
-    if not _has_truth(folder):
-        raise InputDataError(f"{folder} has {IMAGE_FOLDER}/ but no {GROUNDTRUTH}; add it or move the folder away")
-    if not _has_images(folder):
-        raise InputDataError(f"{folder} has {GROUNDTRUTH} but no {IMAGE_FOLDER}/ with its frames; add them as images")
-
-
-def _has_images(folder: Path) -> bool:
-    return (folder / IMAGE_FOLDER).is_dir()
-
-
-def _has_truth(folder: Path) -> bool:
-    return (folder / GROUNDTRUTH).is_file()
-
-
-Reader = Callable[[Path, Sequence[str]], list[EvaluationSequence]]
-"""Takes the dataset's folder and patterns of sequence names."""
-
-DATASETS: Mapping[str, Reader] = MappingProxyType({"folder": load_folder_sequences})
-"""Readers by name."""
+def _for_evaluation(sequence: AnnotatedSequence) -> EvaluationSequence:
+    return EvaluationSequence(
+        name=sequence.name,
+        image_paths=sequence.frames,
+        boxes_xywh=sequence.boxes_xywh,
+        absent=sequence.absent,
+        marks=sequence.marks,
+        attributes=sequence.attributes,
+        truth_hidden=sequence.truth_hidden,
+    )

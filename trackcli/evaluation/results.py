@@ -1,13 +1,7 @@
-"""Result files as people exchange them: ``<output>/<dataset>/<tracker>/<sequence>.txt`` and its companions.
+"""The result files of one tracker on one dataset: written whole, read back to the last bit, never cut to integers.
 
-====================================  =========================================================
-``<sequence>.txt``                    one ``x,y,w,h`` per frame, pixels, 0-based, decimals kept
-``<sequence>_time.txt``               seconds the tracker took for each frame
-``<sequence>_confidence.txt``         its score for each frame
-``tracker.json``                      whose results these are
-====================================  =========================================================
-
-Written numbers are read back to the last bit, so a resumed evaluation reports what an uninterrupted one would.
+``docs/evaluation.md`` describes them; :mod:`trackcli.evaluation.layouts` knows their names. Beside them
+``tracker.json`` says whose results these are.
 """
 
 from __future__ import annotations
@@ -20,14 +14,20 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from trackcli_cache.errors import CacheError
 from trackcli_cache.files import only_writer, write_whole
 
 from trackcli.errors import InputDataError, ShapeError, UsageError
-from trackcli.evaluation.datasets import BOX_COLUMNS
+from trackcli.evaluation.layouts import Layout
 from trackcli.evaluation.text_tables import read_table, write_table
 
 IDENTITY_FILE = "tracker.json"
 FORMAT = 1
+BOX_COLUMNS = ("x", "y", "w", "h")
+MAX_REPETITIONS = 999
+"""What three digits can number."""
+
+_SAME_BOX_PIXELS = 1e-3
 
 Floats = NDArray[np.float64]
 
@@ -69,9 +69,11 @@ class ResultStore:
 
     Attributes:
         folder: ``<output>/<dataset>/<tracker>``; :meth:`claimed` makes it.
+        layout: How the files are arranged in it.
     """
 
     folder: Path
+    layout: Layout = Layout.FLAT
 
     @contextmanager
     def claimed(self, fingerprint: str, *, replace: bool = False) -> Iterator[None]:
@@ -93,35 +95,73 @@ class ResultStore:
             self._note_owner(fingerprint, replace=replace)
             yield
 
-    def has(self, sequence: str) -> bool:
+    def has(self, sequence: str, repetitions: int = 1) -> bool:
         """Whether the sequence is finished: its boxes are written last."""
-        return self._boxes_path(sequence).is_file()
+        return all(self.layout.boxes(self.folder, sequence, index).is_file() for index in range(repetitions))
 
-    def write(self, sequence: str, trajectory: Trajectory) -> None:
+    def repetitions(self, sequence: str) -> int:
+        """How often the sequence was tracked: boxes numbered without a gap."""
+        found = 0
+        while found < MAX_REPETITIONS and self.layout.boxes(self.folder, sequence, found).is_file():
+            found += 1
+        return found
+
+    def write(self, sequence: str, *trajectories: Trajectory) -> None:
         """Write one sequence's files, each of them whole, into the folder of :meth:`claimed`.
+
+        Args:
+            sequence: Its name.
+            trajectories: One per repetition, of equal lengths.
 
         Raises:
             CacheError: if they cannot be written.
         """
-        write_table(self._time_path(sequence), trajectory.seconds[:, None])
-        write_table(self._confidence_path(sequence), trajectory.scores[:, None])
-        write_table(self._boxes_path(sequence), trajectory.boxes_xywh)
+        by_column = self.layout.columns_are_repetitions
+        groups = [trajectories] if by_column else [(trajectory,) for trajectory in trajectories]
+        for index, group in enumerate(groups):
+            _write(self.layout.seconds(self.folder, sequence, index), np.stack([one.seconds for one in group], axis=1))
+            _write(self.layout.scores(self.folder, sequence, index), np.stack([one.scores for one in group], axis=1))
+        for index, trajectory in reversed(list(enumerate(trajectories))):
+            _write(self.layout.boxes(self.folder, sequence, index), trajectory.boxes_xywh)
 
-    def read(self, sequence: str, frames: int) -> Trajectory:
+    def read(self, sequence: str, frames: int, repetition: int = 0) -> Trajectory:
         """Read one sequence's files; without times or scores these are NaN.
 
         Args:
             sequence: Its name.
             frames: How many rows there must be.
+            repetition: Which of several runs, from 0.
 
         Raises:
             InputDataError: if a file cannot be read or has another number of rows.
         """
+        column = repetition if self.layout.columns_are_repetitions else 0
         return Trajectory(
-            boxes_xywh=_read_rows(self._boxes_path(sequence), BOX_COLUMNS, frames),
-            scores=_read_optional(self._confidence_path(sequence), "score", frames),
-            seconds=_read_optional(self._time_path(sequence), "seconds", frames),
+            boxes_xywh=self._read_boxes(sequence, frames, repetition),
+            scores=_read_column(self.layout.scores(self.folder, sequence, repetition), "score", frames, column),
+            seconds=_read_column(self.layout.seconds(self.folder, sequence, repetition), "seconds", frames, column),
         )
+
+    def read_from(self, sequence: str, first_box_xywh: Floats, frames: int, repetition: int = 0) -> Trajectory:
+        """Read one sequence's files and make sure that they begin where the sequence does.
+
+        Raises:
+            InputDataError: if they do not, or cannot be read.
+        """
+        trajectory = self.read(sequence, frames, repetition)
+        kept = trajectory.boxes_xywh[0]
+        if self.layout is Layout.VOT and np.isnan(kept).all():
+            trajectory.boxes_xywh[0] = first_box_xywh
+        elif not np.allclose(kept, first_box_xywh, rtol=0, atol=_SAME_BOX_PIXELS):
+            raise InputDataError(
+                f"{self.layout.boxes(self.folder, sequence, repetition)} begins at {_show(kept)}, but sequence "
+                f"{sequence} at {_show(first_box_xywh)}; expected results of this sequence; track it again with --force"
+            )
+        return trajectory
+
+    def _read_boxes(self, sequence: str, frames: int, repetition: int) -> Floats:
+        path = self.layout.boxes(self.folder, sequence, repetition)
+        return _read_rows(path, BOX_COLUMNS, frames, start_code=self.layout is Layout.VOT)
 
     def _note_owner(self, fingerprint: str, *, replace: bool) -> None:
         path = self.folder / IDENTITY_FILE
@@ -135,33 +175,45 @@ class ResultStore:
             self._remove_results()
         write_whole(path, (json.dumps({"format": FORMAT, "fingerprint": fingerprint}) + "\n").encode())
 
-    def _boxes_path(self, sequence: str) -> Path:
-        return self.folder / f"{sequence}.txt"
-
-    def _time_path(self, sequence: str) -> Path:
-        return self.folder / f"{sequence}_time.txt"
-
-    def _confidence_path(self, sequence: str) -> Path:
-        return self.folder / f"{sequence}_confidence.txt"
-
     def _remove_results(self) -> None:
-        for path in self.folder.glob("*.txt"):
+        for path in (*self.folder.glob("*.txt"), *self.folder.glob("*/*.txt")):
             path.unlink()
 
 
-def _read_rows(path: Path, columns: Sequence[str], frames: int) -> Floats:
-    rows = read_table(path, columns)
+def _write(path: Path, rows: Floats) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CacheError(f"cannot make {path.parent}: {error.strerror}; choose another --output") from error
+    write_table(path, rows)
+
+
+def _read_rows(path: Path, columns: Sequence[str], frames: int, *, start_code: bool = False) -> Floats:
+    rows = read_table(path, columns, start_code=start_code)
+    _check_length(path, rows, frames)
+    return rows
+
+
+def _read_column(path: Path, name: str, frames: int, column: int) -> Floats:
+    """One column of a file whose lines hold one number per repetition; NaN if there is no such file or column."""
+    if not path.is_file():
+        return np.full(frames, np.nan)
+    rows = read_table(path, (name,), repeated=True)
+    _check_length(path, rows, frames)
+    return np.asarray(rows[:, column]) if column < rows.shape[1] else np.full(frames, np.nan)
+
+
+def _check_length(path: Path, rows: Floats, frames: int) -> None:
     if len(rows) != frames:
         found = f"{len(rows)} {'line' if len(rows) == 1 else 'lines'}"
         raise InputDataError(
             f"{path} has {found}; expected {frames}, one per frame of the sequence; "
             "complete it, or track the sequence again with --force"
         )
-    return rows
 
 
-def _read_optional(path: Path, column: str, frames: int) -> Floats:
-    return _read_rows(path, (column,), frames)[:, 0] if path.is_file() else np.full(frames, np.nan)
+def _show(box_xywh: Floats) -> str:
+    return ",".join(f"{value:g}" for value in box_xywh)
 
 
 def _read_identity(path: Path) -> str:

@@ -1,54 +1,30 @@
-"""One-pass evaluation: start a tracker with the first true box, never help it again, and score what it answers."""
+"""Evaluation of one tracker on a dataset: run what is not there yet, keep it, score all of it."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from trackcli.errors import InputDataError
-from trackcli.evaluation.datasets import EvaluationSequence
-from trackcli.evaluation.metrics import Floats, Score, mean_score, score_boxes
+from trackcli.evaluation.datasets import EvaluationSequence, names_of
+from trackcli.evaluation.methods import Method, OneByOne, Task
+from trackcli.evaluation.metrics import Score, mean_score, score_boxes
+from trackcli.evaluation.one_pass import DECODE_STAGE, Tracked, Tracker, TrackerFailedError, run_tracker
 from trackcli.evaluation.results import ResultStore, Trajectory
-from trackcli.tracking.timing import StageTimer
+from trackcli.evaluation.variants import TRACKCLI, Variant
 from trackcli.video.images import read_image
 
-DECODE_STAGE = "decode"
-GIVEN_SCORE = 1.0
-_SAME_BOX_PIXELS = 1e-3
-
-Image = NDArray[np.uint8]
-
-
-class Tracked(Protocol):
-    """One answer of a tracker: ``boxes_xyxy`` ``(B, 4)`` image pixels and ``scores`` ``(B,)``, arrays or tensors."""
-
-    @property
-    def boxes_xyxy(self) -> Any:
-        """``(B, 4)`` image pixels."""
-
-    @property
-    def scores(self) -> Any:
-        """``(B,)`` confidence."""
-
-
-class Tracker(Protocol):
-    """What can be evaluated. A ``timer`` attribute (:class:`StageTimer`), where there is one, is reported."""
-
-    @property
-    def name(self) -> str:
-        """Its name in tables and result folders."""
-
-    def start(self, image: Image, boxes_xywh: Floats, /) -> None:
-        """Begin with ``(H, W, 3)`` RGB uint8 and ``(B, 4)`` boxes in pixels."""
-
-    def update(self, image: Image, /) -> Tracked:
-        """Find the targets in the next frame, ``(H, W, 3)`` RGB uint8."""
+__all__ = [
+    "DECODE_STAGE",
+    "SequenceResult",
+    "Tracked",
+    "Tracker",
+    "TrackerFailedError",
+    "TrackerResult",
+    "evaluate",
+    "read_results",
+    "run_tracker",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,16 +34,20 @@ class SequenceResult:
     Attributes:
         name: The sequence's.
         frames: Its length.
-        score: Agreement with the ground truth.
-        seconds: The tracker's own time for all frames; NaN if unknown.
+        score: Agreement with the ground truth, the mean over repetitions; ``None`` if the truth is not public.
+        seconds: The tracker's own time for all frames, the mean over repetitions; NaN if unknown.
         reused: Whether the trajectory was read from a result file.
+        attributes: What makes the sequence hard.
+        repetitions: How often it was tracked.
     """
 
     name: str
     frames: int
-    score: Score
+    score: Score | None
     seconds: float
     reused: bool
+    attributes: tuple[str, ...] = ()
+    repetitions: int = 1
 
     @property
     def fps(self) -> float:
@@ -88,9 +68,18 @@ class TrackerResult:
     milliseconds: dict[str, float] = field(default_factory=dict)
 
     @property
+    def scored(self) -> tuple[SequenceResult, ...]:
+        """Those whose ground truth is public."""
+        return tuple(result for result in self.sequences if result.score is not None)
+
+    @property
     def score(self) -> Score:
-        """Mean over the sequences, each of equal weight."""
-        return mean_score([result.score for result in self.sequences])
+        """Mean over the sequences.
+
+        Raises:
+            ValueError: if none could be scored.
+        """
+        return mean_score([result.score for result in self.sequences if result.score is not None])
 
     @property
     def frames(self) -> int:
@@ -103,98 +92,107 @@ class TrackerResult:
         return _rate(self.frames, sum(result.seconds for result in self.sequences))
 
 
-def run_tracker(tracker: Tracker, sequence: EvaluationSequence, *, timer: StageTimer | None = None) -> Trajectory:
-    """Track one sequence once, from its first true box.
-
-    Args:
-        tracker: Started anew.
-        sequence: What to track.
-        timer: Gets the time for reading images as stage ``decode``; this is not part of the trajectory's seconds.
-
-    Returns:
-        One row per frame. Row 0 is the true box with score 1, and its time is that of ``start``.
-
-    Raises:
-        InputDataError: if an image cannot be read.
-    """
-    timer = timer or StageTimer()
-    frames = len(sequence)
-    boxes, scores, seconds = np.empty((frames, 4)), np.empty(frames), np.empty(frames)
-    for index, path in enumerate(sequence.image_paths):
-        with timer.stage(DECODE_STAGE):
-            image = read_image(path)
-        began = time.perf_counter()
-        if index == 0:
-            tracker.start(image, sequence.boxes_xywh[:1].copy())
-            boxes[0], scores[0] = sequence.boxes_xywh[0], GIVEN_SCORE
-        else:
-            boxes[index], scores[index] = _read_out(tracker.update(image))
-        seconds[index] = time.perf_counter() - began
-    return Trajectory(boxes, scores, seconds)
-
-
 def evaluate(
-    tracker: Tracker,
+    tracker: Tracker | Method,
     sequences: Sequence[EvaluationSequence],
     *,
     store: ResultStore | None = None,
     force: bool = False,
     on_sequence: Callable[[SequenceResult], None] = lambda result: None,
+    variant: Variant = TRACKCLI,
+    repetitions: int = 1,
 ) -> TrackerResult:
     """Evaluate one tracker on sequences; what ``store`` already holds is read instead of tracked again.
 
     Args:
-        tracker: What to evaluate.
+        tracker: What to evaluate, or how to get its runs done.
         sequences: On what; at least one.
         store: Where trajectories are kept, each as soon as it is finished; ``None`` keeps nothing.
         force: Track even what the store holds, and replace it.
         on_sequence: Called with each result as it is known.
+        variant: How frames are counted.
+        repetitions: How often each sequence is tracked.
 
     Raises:
         InputDataError: if an image or a kept result cannot be used.
         CacheError: if a result cannot be written.
+        TrackerFailedError: if the tracker fails.
     """
-    timer = getattr(tracker, "timer", None) or StageTimer()
+    method = tracker if isinstance(tracker, Method) else OneByOne(tracker)
+    results: dict[int, SequenceResult] = {}
+
+    def finish(index: int, trajectories: Sequence[Trajectory], *, reused: bool) -> None:
+        results[index] = _score(sequences[index], trajectories, variant, reused=reused)
+        on_sequence(results[index])
+
+    fresh = []
+    for index, name in enumerate(names_of(sequences)):
+        if store is not None and not force and store.has(name, repetitions):
+            finish(index, _read_all(store, sequences[index], repetitions), reused=True)
+        else:
+            fresh.append(index)
+    tasks = [Task(index, repetition) for index in fresh for repetition in range(repetitions)]
+    unfinished: dict[int, dict[int, Trajectory]] = {}
+    for task, trajectory in method.run(sequences, tasks):
+        runs = unfinished.setdefault(task.index, {})
+        runs[task.repetition] = trajectory
+        if len(runs) == repetitions:
+            ordered = [runs[repetition] for repetition in range(repetitions)]
+            if store is not None:
+                store.write(sequences[task.index].name, *ordered)
+            finish(task.index, ordered, reused=False)
+            del unfinished[task.index]
+    return TrackerResult(tuple(results[index] for index in range(len(sequences))), method.timer.milliseconds())
+
+
+def read_results(
+    store: ResultStore,
+    sequences: Sequence[EvaluationSequence],
+    *,
+    variant: Variant = TRACKCLI,
+    on_sequence: Callable[[SequenceResult], None] = lambda result: None,
+) -> TrackerResult:
+    """Evaluate results that are there already, all repetitions that are found.
+
+    Raises:
+        InputDataError: if one is missing or cannot be used.
+    """
     results = []
     for sequence in sequences:
-        reused = store is not None and not force and store.has(sequence.name)
-        if store is not None and reused:
-            trajectory = _read_kept(store, sequence)
-        else:
-            trajectory = run_tracker(tracker, sequence, timer=timer)
-            if store is not None:
-                store.write(sequence.name, trajectory)
-        score = score_boxes(trajectory.boxes_xywh, sequence.boxes_xywh)
-        result = SequenceResult(sequence.name, len(sequence), score, trajectory.total_seconds, reused)
-        results.append(result)
-        on_sequence(result)
-    return TrackerResult(tuple(results), timer.milliseconds())
+        trajectories = _read_all(store, sequence, max(store.repetitions(sequence.name), 1))
+        results.append(_score(sequence, trajectories, variant, reused=True))
+        on_sequence(results[-1])
+    return TrackerResult(tuple(results))
 
 
-def _read_out(tracked: Tracked) -> tuple[Floats, float]:
-    """The first target's box as ``(4,)`` xywh and its score, from whatever device they are on."""
-    corners = _to_floats(tracked.boxes_xyxy)[0]
-    return np.concatenate((corners[:2], corners[2:] - corners[:2])), float(_to_floats(tracked.scores)[0])
+def _read_all(store: ResultStore, sequence: EvaluationSequence, repetitions: int) -> list[Trajectory]:
+    first = sequence.boxes_xywh[0]
+    return [store.read_from(sequence.name, first, len(sequence), index) for index in range(repetitions)]
 
 
-def _to_floats(values: Any) -> Floats:
-    return np.asarray(values.cpu() if hasattr(values, "cpu") else values, dtype=np.float64)
-
-
-def _read_kept(store: ResultStore, sequence: EvaluationSequence) -> Trajectory:
-    """Read a kept result and make sure that it begins where the sequence does."""
-    trajectory = store.read(sequence.name, len(sequence))
-    kept, given = trajectory.boxes_xywh[0], sequence.boxes_xywh[0]
-    if not np.allclose(kept, given, rtol=0, atol=_SAME_BOX_PIXELS):
-        raise InputDataError(
-            f"{store.folder / sequence.name}.txt begins at {_show(kept)}, but sequence {sequence.name} at "
-            f"{_show(given)}; expected results of this sequence; track it again with --force"
+def _score(
+    sequence: EvaluationSequence, trajectories: Sequence[Trajectory], variant: Variant, *, reused: bool
+) -> SequenceResult:
+    score = None
+    if not sequence.truth_hidden:
+        height, width = read_image(sequence.image_paths[0]).shape[:2] if variant.move_into_image else (0, 0)
+        size_wh = (width, height) if variant.move_into_image else None
+        marked = sequence.marked(variant.marks)
+        score = mean_score(
+            [
+                score_boxes(one.boxes_xywh, sequence.boxes_xywh, variant=variant, hidden=marked, size_wh=size_wh)
+                for one in trajectories
+            ]
         )
-    return trajectory
-
-
-def _show(box_xywh: Floats) -> str:
-    return ",".join(f"{value:g}" for value in box_xywh)
+    return SequenceResult(
+        name=sequence.name,
+        frames=len(sequence),
+        score=score,
+        seconds=sum(one.total_seconds for one in trajectories) / len(trajectories),
+        reused=reused,
+        attributes=sequence.attributes,
+        repetitions=len(trajectories),
+    )
 
 
 def _rate(frames: int, seconds: float) -> float:

@@ -1,7 +1,8 @@
-"""Small number tables as text, one row per frame: what ground truth and result files are made of."""
+"""Small number tables as text, one row per frame: what result files are made of."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +18,15 @@ Floats = NDArray[np.float64]
 MAX_BYTES = 64 * 1024 * 1024
 """Larger files are not read: a million frames take less than this."""
 
+MAX_COLUMNS = 1000
+
 _SEPARATOR = re.compile(r"\s*,\s*|\s+")
 _SHOWN = 80
+_VOT_CODE = re.compile(r"([012])(?:\.0*)?")
+_START_CODE = "1"
 
 
-def read_table(path: Path, columns: Sequence[str]) -> Floats:
+def read_table(path: Path, columns: Sequence[str], *, repeated: bool = False, start_code: bool = False) -> Floats:
     """Read one row of numbers per line, separated by commas, tabs or spaces; ``nan`` is a number.
 
     Empty lines at the end are ignored; anywhere else they are an error, because they would shift all later frames.
@@ -29,6 +34,8 @@ def read_table(path: Path, columns: Sequence[str]) -> Floats:
     Args:
         path: The file to read.
         columns: What the numbers of a line are, as in ``("x", "y", "w", "h")``.
+        repeated: The columns may repeat, equally often on each line (one per repetition).
+        start_code: The first line may be VOT's code for a start, ``1``; it becomes a row of NaN.
 
     Returns:
         ``(T, len(columns))`` float64, exactly the numbers of the file.
@@ -37,8 +44,21 @@ def read_table(path: Path, columns: Sequence[str]) -> Floats:
         InputDataError: if the file cannot be read or a line does not fit; the message names file and line.
     """
     lines = _read_text(path, columns).rstrip().splitlines()
-    rows = [_parse_line(line, columns, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
-    return np.array(rows, dtype=np.float64).reshape(-1, len(columns))
+    times = _count_words(lines[0]) // len(columns) if repeated and lines else 1
+    names = tuple(columns) * min(max(times, 1), MAX_COLUMNS)
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        code = _VOT_CODE.fullmatch(line.strip()) if start_code else None
+        if code is None:
+            rows.append(_parse_line(line, names, f"{path}, line {number}"))
+        elif number == 1 and code[1] == _START_CODE:
+            rows.append([math.nan] * len(names))
+        else:
+            raise InputDataError(
+                f"{path}, line {number}: code {code[1]} of a run with resets; expected one pass with a box on each "
+                "line; such results belong to VOT's own protocol"
+            )
+    return np.array(rows, dtype=np.float64).reshape(-1, len(names))
 
 
 def write_table(path: Path, rows: Floats) -> None:
@@ -49,7 +69,16 @@ def write_table(path: Path, rows: Floats) -> None:
     Raises:
         CacheError: if it cannot be written.
     """
-    write_whole(path, "".join(",".join(map(repr, row)) + "\n" for row in rows.tolist()).encode("ascii"))
+    write_whole(path, format_table_rows(rows).encode("ascii"))
+
+
+def format_table_rows(rows: Floats) -> str:
+    """``(T, columns)`` numbers as lines, separated by commas, no digit lost."""
+    return "".join(",".join(map(repr, row)) + "\n" for row in rows.tolist())
+
+
+def _count_words(line: str) -> int:
+    return len(_SEPARATOR.split(line.strip()))
 
 
 def _read_text(path: Path, columns: Sequence[str]) -> str:

@@ -15,6 +15,22 @@ from trackcli.host.matrix import Composition, compositions, plan_defaults
 from trackcli.host.registry import Provided, Registry
 from trackcli.host.settings import settings_of
 
+_SHOWN = (
+    "paper",
+    "home_preset",
+    "stage",
+    "file",
+    "card",
+    "default_losses",
+    "default_postprocessors",
+    "splits",
+    "tree",
+    "sequences",
+    "suffixes",
+    "most_targets",
+)
+"""Attributes of specs that are worth saying where they are given."""
+
 
 def entry_row(entry: Provided, registry: Registry) -> dict[str, str]:
     """One line of a listing.
@@ -37,15 +53,14 @@ def describe(entry: Provided, registry: Registry) -> dict[str, Any]:
     """All about one component, without building it; of a broken one, what is wrong with it.
 
     Returns:
-        The row of the listing; ``label`` (the name to write), ``paper``, ``home_preset``; for components ``settings``,
+        The row of the listing; ``label`` (the name to write); what the spec says (``paper``, ``home_preset``, a
+        dataset's ``splits`` and ``tree``, a sink's ``suffixes``, …); for components ``settings``,
         ``declares`` (levels and strides, kinds of predictions) and ``fits`` (names by kind); ``problem`` if the
         component is broken.
     """
     spec = entry.spec
     about: dict[str, Any] = entry_row(entry, registry) | {"label": registry.label(entry)}
-    for attribute in ("paper", "home_preset", "stage", "file", "card", "default_losses", "default_postprocessors"):
-        if value := getattr(spec, attribute, None):
-            about[attribute] = value
+    about |= {name: value for name in _SHOWN if (value := getattr(spec, name, None))}
     if isinstance(spec, specs.PresetSpec):
         about["components"] = preset_components(spec.recipe)
     if isinstance(spec, specs.ComponentSpec):

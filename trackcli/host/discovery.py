@@ -1,4 +1,4 @@
-"""The plugins installed in this environment: entry points in group ``trackcli``, found without importing any."""
+"""The plugins installed in this environment: entry points of a group, found without importing any."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from importlib.metadata import Distribution, EntryPoint, distributions
 from trackcli.host.guard import ForeignError, foreign_code
 from trackcli.host.hooks import PROJECT
 from trackcli.host.selection import normalise
+
+COMMANDS = f"{PROJECT}.commands"
+"""The group of entry points that lead to extra commands."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,17 @@ class Candidate:
             return self.point.load()
 
 
-def find_candidates() -> list[Candidate]:
-    """All plugins, by name of entry point; of a distribution that is found twice, the first on the path counts."""
+def find_candidates(group: str = PROJECT) -> list[Candidate]:
+    """All plugins, by name of entry point; of a distribution that is found twice, the first on the path counts.
+
+    Args:
+        group: The group of entry points: ``trackcli`` for plugins, ``trackcli.commands`` for extra commands.
+    """
     found: dict[str, list[Candidate]] = {}
     for distribution in distributions():
         name = _name_of(distribution)
         if name and normalise(name) not in found:
-            found[normalise(name)] = list(_candidates_of(distribution, name))
+            found[normalise(name)] = list(_candidates_of(distribution, name, group))
     return sorted(
         (each for listed in found.values() for each in listed), key=lambda each: (each.name, each.distribution)
     )
@@ -62,24 +69,24 @@ def _name_of(distribution: Distribution) -> str | None:
         return None
 
 
-def _candidates_of(distribution: Distribution, name: str) -> Iterator[Candidate]:
+def _candidates_of(distribution: Distribution, name: str, group: str) -> Iterator[Candidate]:
     try:
         with foreign_code():
-            points = [point for point in distribution.entry_points if point.group == PROJECT]
+            points = [point for point in distribution.entry_points if point.group == group]
             # Reading the metadata file is slow, and most distributions are no plugins.
             version = (distribution.version or "0") if points else "0"
     except ForeignError as problem:
-        if _mentions_us(distribution):
+        if _mentions(distribution, group):
             yield Candidate(name, name, "0", problem=problem)
         return
     for point in points:
         yield Candidate(point.name, name, version, point)
 
 
-def _mentions_us(distribution: Distribution) -> bool:
+def _mentions(distribution: Distribution, group: str) -> bool:
     """Whether damaged metadata are a plugin's at all."""
     try:
         with foreign_code():
-            return f"[{PROJECT}]" in (distribution.read_text("entry_points.txt") or "")
+            return f"[{group}]" in (distribution.read_text("entry_points.txt") or "")
     except ForeignError:
         return False

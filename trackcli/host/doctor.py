@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
@@ -12,10 +12,12 @@ from trackcli.composition.defaults import complete
 from trackcli.composition.plan import plan
 from trackcli.errors import PluginError, TrackcliError
 from trackcli.host import specs
+from trackcli.host.commands import command_warnings, extra_commands, missing_modules
+from trackcli.host.data_specs import DatasetSpec, SinkSpec
 from trackcli.host.description import declarations
 from trackcli.host.guard import ForeignError, foreign_code
 from trackcli.host.registry import AmbiguousNameError, BrokenPlugin, Provided, Registry
-from trackcli.host.selection import CORE, DISABLE, normalise
+from trackcli.host.selection import CORE, DISABLE, Selection, normalise
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,21 @@ class Diagnosis:
     components: tuple[tuple[str, str, int], ...]
 
 
-def examine(registry: Registry) -> Diagnosis:
-    """Examine every plugin and every component it offers; imports configurations, but no component."""
+def examine(
+    registry: Registry, *, selection: Selection | None = None, built_in_commands: Collection[str] = ()
+) -> Diagnosis:
+    """Examine every plugin and every component it offers; imports configurations, but no component and no command.
+
+    Args:
+        registry: What the plugins offer.
+        selection: Whose extra commands to examine; None for nobody's.
+        built_in_commands: Names of commands that plugins cannot have.
+    """
     problems = [_broken(plugin) for plugin in registry.broken]
-    warnings = [*registry.warnings, *_clashes(registry)]
+    warnings = [*registry.warnings, *_clashes(registry), *_suffix_clashes(registry)]
+    if selection is not None:
+        warnings.extend(command_warnings(selection, built_in_commands))
+        problems.extend(_broken_commands(selection, built_in_commands))
     for entry in registry.provided:
         subject = f"{entry.spec.kind} {entry.spec.name!r}"
         for error in _errors(entry, registry):
@@ -107,6 +120,22 @@ def _clashes(registry: Registry) -> Iterator[str]:
             yield str(error)
 
 
+def _suffix_clashes(registry: Registry) -> Iterator[str]:
+    sinks = [(entry, entry.spec) for entry in registry.of_kind(SinkSpec) if isinstance(entry.spec, SinkSpec)]
+    for suffix in sorted({suffix for _, spec in sinks for suffix in spec.suffixes}):
+        owners = [f"{spec.name!r} of {entry.distribution}" for entry, spec in sinks if suffix in spec.suffixes]
+        if len(owners) > 1:
+            yield f"files ending in {suffix} cannot be written with -o: sinks {' and '.join(owners)} both write them"
+
+
+def _broken_commands(selection: Selection, built_in_commands: Collection[str]) -> Iterator[Problem]:
+    for command, reason in missing_modules(extra_commands(selection, built_in_commands)):
+        distribution = command.candidate.distribution
+        yield Problem(
+            distribution, command.candidate.version, f"command {command.label!r}", reason, remedy(distribution)
+        )
+
+
 def _errors(entry: Provided, registry: Registry) -> Iterator[Exception]:
     """Everything that is wrong with one spec."""
     spec = entry.spec
@@ -114,16 +143,20 @@ def _errors(entry: Provided, registry: Registry) -> Iterator[Exception]:
         yield from _failure(_plan_preset, registry.label(entry), registry)
     elif isinstance(spec, specs.TrackerSpec):
         yield from _failure(_check_tracker_file, spec)
+    elif isinstance(spec, DatasetSpec):
+        yield from _failure(_check_module, "reader", spec.reader)
+    elif isinstance(spec, SinkSpec):
+        yield from _failure(_check_module, "factory", spec.factory)
     elif isinstance(spec, specs.ComponentSpec):
         yield from _failure(declarations, spec)
-        yield from _failure(_check_factory_module, spec)
+        yield from _failure(_check_module, "factory", spec.factory)
         if spec.home_preset is not None:
-            yield from _failure(registry.find, specs.PresetSpec, spec.home_preset)
+            yield from _failure(_find_own, specs.PresetSpec, spec.home_preset, entry.distribution, registry)
     if isinstance(spec, specs.HeadSpec):
         for name in spec.default_losses:
-            yield from _failure(registry.find, specs.LossSpec, name)
+            yield from _failure(_find_own, specs.LossSpec, name, entry.distribution, registry)
         for name in spec.default_postprocessors:
-            yield from _failure(registry.find, specs.PostprocessorSpec, name)
+            yield from _failure(_find_own, specs.PostprocessorSpec, name, entry.distribution, registry)
 
 
 def _failure(check: Callable[..., object], *arguments: object) -> Iterator[Exception]:
@@ -135,15 +168,19 @@ def _failure(check: Callable[..., object], *arguments: object) -> Iterator[Excep
         yield error.__cause__ if isinstance(error.__cause__, TrackcliError) else error
 
 
+def _find_own(kind: type[specs.Spec], name: str, distribution: str, registry: Registry) -> None:
+    registry.find(kind, name, prefer=distribution)
+
+
 def _plan_preset(name: str, registry: Registry) -> None:
     plan(complete({"preset": name}, registry).recipe, registry)
 
 
-def _check_factory_module(spec: specs.ComponentSpec) -> None:
-    """The factory's module is looked for, not imported: it imports torch."""
-    module = spec.factory.partition(":")[0]
+def _check_module(what: str, reference: str) -> None:
+    """The module is looked for, not imported: it imports torch or NumPy."""
+    module = reference.partition(":")[0]
     if find_spec(module) is None:
-        raise PluginError(f"its factory {spec.factory} does not exist: there is no module {module}")
+        raise PluginError(f"its {what} {reference} does not exist: there is no module {module}")
 
 
 def _check_tracker_file(spec: specs.TrackerSpec) -> None:

@@ -107,7 +107,7 @@ def _codecs() -> dict[str, str]:
 
     from trackcli.video import sinks
 
-    encoder = sinks._h264_encoder()  # the very choice that --save-video makes
+    encoder = sinks.h264_encoder()  # the very choice that --save-video makes
     libraries = {name: ".".join(map(str, numbers)) for name, numbers in av.library_versions.items()}
     return {"h264 encoder": encoder, "av": av.__version__, "libavcodec": libraries.get("libavcodec", "unknown")}
 

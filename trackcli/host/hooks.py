@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from trackcli.host.data_specs import DatasetSpec, SinkSpec
     from trackcli.host.specs import (
         BackboneSpec,
         HeadSpec,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         MatcherSpec,
         PostprocessorSpec,
         PresetSpec,
+        SamplerSpec,
         TrackerSpec,
     )
 
@@ -73,4 +75,19 @@ class TrackcliHooks:
     @hookspec
     def trackcli_trackers(self) -> Iterable[TrackerSpec]:
         """Trackers that ship with weights."""
+        return ()
+
+    @hookspec
+    def trackcli_datasets(self) -> Iterable[DatasetSpec]:
+        """Dataset layouts that can be read."""
+        return ()
+
+    @hookspec
+    def trackcli_samplers(self) -> Iterable[SamplerSpec]:
+        """Samplers, which draw the pairs of a training."""
+        return ()
+
+    @hookspec
+    def trackcli_sinks(self) -> Iterable[SinkSpec]:
+        """Writers of tracking results, chosen by a file's suffix."""
         return ()

@@ -11,7 +11,7 @@ from trackcli.config.recipe import Part, Recipe
 from trackcli.errors import TrackcliError
 from trackcli.host.guard import ForeignError, foreign_code
 from trackcli.host.registry import Provided, Registry
-from trackcli.host.specs import BackboneSpec, HeadSpec, LossSpec, MatcherSpec, PostprocessorSpec, Spec
+from trackcli.host.specs import BackboneSpec, HeadSpec, LossSpec, MatcherSpec, PostprocessorSpec
 
 
 @dataclass(frozen=True)
@@ -105,13 +105,15 @@ def _recipe(registry: Registry, backbone: Provided, matcher: Provided, head: Pro
         matcher=Part(name=registry.label(matcher)),
         head=Part(name=registry.label(head)),
         loss=(Part(name=registry.label(loss)),) if loss else (),
-        postprocessor=_selection_for(head.spec, registry),
+        postprocessor=_selection_for(head, registry),
     )
 
 
-def _selection_for(head: Spec, registry: Registry) -> tuple[Part, ...]:
+def _selection_for(head: Provided, registry: Registry) -> tuple[Part, ...]:
     """A plan needs exactly one selection; links are left out, for they do not depend on the head."""
     entries = registry.of_kind(PostprocessorSpec)
     selections = [registry.label(entry) for entry in entries if getattr(entry.spec, "stage", None) == "select"]
-    own = [name for name in getattr(head, "default_postprocessors", ()) if name in selections]
+    defaults = getattr(head.spec, "default_postprocessors", ())
+    meant = (registry.own_name(PostprocessorSpec, name, head.distribution) for name in defaults)
+    own = [name for name in meant if name in selections]
     return tuple(Part(name=name) for name in (own or selections)[:1])

@@ -15,10 +15,11 @@ import pluggy
 from trackcli.config.suggestions import did_you_mean
 from trackcli.errors import PluginError, UnknownNameError
 from trackcli.host import specs
-from trackcli.host.discovery import find_candidates
+from trackcli.host.data_specs import DatasetSpec, SinkSpec
+from trackcli.host.discovery import COMMANDS, find_candidates
 from trackcli.host.guard import ForeignError, foreign_code
 from trackcli.host.hooks import PROJECT, TrackcliHooks
-from trackcli.host.selection import Selection
+from trackcli.host.selection import Selection, normalise
 
 HOOKS: dict[str, type[specs.Spec]] = {
     "trackcli_backbones": specs.BackboneSpec,
@@ -28,6 +29,9 @@ HOOKS: dict[str, type[specs.Spec]] = {
     "trackcli_postprocessors": specs.PostprocessorSpec,
     "trackcli_presets": specs.PresetSpec,
     "trackcli_trackers": specs.TrackerSpec,
+    "trackcli_datasets": DatasetSpec,
+    "trackcli_samplers": specs.SamplerSpec,
+    "trackcli_sinks": SinkSpec,
 }
 """Every hook and the kind of spec it gives."""
 
@@ -140,18 +144,26 @@ class Registry:
             if isinstance(entry.spec, kind) and entry.spec.name == bare and distribution in {"", entry.distribution}
         ]
 
-    def find(self, kind: type[SpecT], name: str) -> SpecT:
+    def find(self, kind: type[SpecT], name: str, *, prefer: str = "") -> SpecT:
         """The spec called ``name`` or ``distribution:name``.
+
+        Args:
+            kind: The class of the spec.
+            name: Its name.
+            prefer: The distribution whose spec is meant where several provide the name: the one that wrote the name
+                down, in a preset or as a default. None for what a user typed.
 
         Raises:
             UnknownNameError: if nobody provides it.
             AmbiguousNameError: if several do.
         """
-        return self.find_provided(kind, name).spec  # type: ignore[return-value]  # find_provided checked the kind
+        return self.find_provided(kind, name, prefer=prefer).spec  # type: ignore[return-value]  # of that kind
 
-    def find_provided(self, kind: type[specs.Spec], name: str) -> Provided:
+    def find_provided(self, kind: type[specs.Spec], name: str, *, prefer: str = "") -> Provided:
         """Like :meth:`find`, with the distribution and version that provide the spec."""
         matches = self.matching(name, kind)
+        if len(matches) > 1 and prefer:
+            matches = [entry for entry in matches if normalise(entry.distribution) == normalise(prefer)] or matches
         if len(matches) == 1:
             return matches[0]
         if matches:
@@ -160,6 +172,15 @@ class Registry:
             forms = " or ".join(f"{entry.distribution}:{bare}" for entry in matches)
             raise AmbiguousNameError(f"{kind.kind} {bare!r} is provided by {owners}; write {forms}")
         raise UnknownNameError(f"unknown {kind.kind} {name!r}; {did_you_mean(name, self.names(kind))}{self.absences()}")
+
+    def own_name(self, kind: type[specs.Spec], name: str, distribution: str) -> str:
+        """What a name means where a distribution wrote it: its own spec, if several provide the name.
+
+        Returns:
+            ``distribution:name`` if the name is ambiguous and the distribution provides it; else the name as it is.
+        """
+        own = [entry for entry in self.matching(name, kind) if normalise(entry.distribution) == normalise(distribution)]
+        return self.label(own[0]) if own and ":" not in name else name
 
     def absences(self) -> str:
         """Plugins that are not there and may explain why a name is not; the end of an error message."""
@@ -232,20 +253,22 @@ def discover(selection: Selection) -> Registry:
     """Import the selected plugins of this environment and collect what they offer."""
     registry = Registry()
     candidates = find_candidates()
-    registry.warnings.extend(selection.unmatched((each.name, each.distribution) for each in candidates))
+    if selection.only or selection.without:
+        named = [*candidates, *find_candidates(COMMANDS)]
+        registry.warnings.extend(selection.unmatched((each.name, each.distribution) for each in named))
     for each in candidates:
         refusal = selection.refusal(each.name, each.distribution)
         if refusal is not None:
             registry.disabled.append(DisabledPlugin(each.name, each.distribution, each.version, refusal))
             continue
         heavy_before = _heavy_imports()
-        named = {"name": each.name, "distribution": each.distribution, "version": each.version}
+        names = {"name": each.name, "distribution": each.distribution, "version": each.version}
         try:
             plugin = each.load()
         except ForeignError as error:
-            registry.add_broken(error, **named)
+            registry.add_broken(error, **names)
         else:
-            registry.add_plugin(plugin, **named)
+            registry.add_plugin(plugin, **names)
         if heavy := sorted(_heavy_imports() - heavy_before):
             registry.warnings.append(
                 f"{each.distribution} imports {', '.join(heavy)} when it is listed, which slows down every command; "

@@ -45,7 +45,8 @@ class ComponentSpec(Spec):
     """A component that is built from a configuration.
 
     Attributes:
-        config_base: The class in ``trackcli.config.component`` that its configuration derives from.
+        config_base: The class that its configuration derives from.
+        config_module: The module that has this class.
         factory: Lazy reference to the class.
         config: Lazy reference to the pydantic configuration class (torch-free module).
         paper: Where it comes from, if from a paper.
@@ -53,6 +54,7 @@ class ComponentSpec(Spec):
     """
 
     config_base: ClassVar[str] = "ComponentConfig"
+    config_module: ClassVar[str] = "trackcli.config.component"
     factory: str
     config: str
     paper: str | None = None
@@ -61,7 +63,7 @@ class ComponentSpec(Spec):
     def __post_init__(self) -> None:
         super().__post_init__()
         for reference in (self.factory, self.config):
-            if not isinstance(reference, str) or not _REFERENCE.fullmatch(reference):
+            if not is_reference(reference):
                 raise PluginError(f"{self.kind} {self.name!r} refers to {reference!r}; expected 'package.module:name'")
 
     def load_config_class(self) -> Any:
@@ -70,10 +72,8 @@ class ComponentSpec(Spec):
         Raises:
             PluginError: if it cannot be imported, or is no configuration of this kind.
         """
-        from trackcli.config import component
-
-        expected = getattr(component, self.config_base)
-        found = _resolve(self.config)
+        expected = getattr(import_module(self.config_module), self.config_base)
+        found = load_reference(self.config)
         if not (isinstance(found, type) and issubclass(found, expected)):
             raise PluginError(
                 f"{self.kind} {self.name!r} has the configuration {self.config}, which is no {self.config_base}; "
@@ -87,7 +87,7 @@ class ComponentSpec(Spec):
         Raises:
             PluginError: if it cannot be imported.
         """
-        return _resolve(self.factory)
+        return load_reference(self.factory)
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,15 @@ class PostprocessorSpec(ComponentSpec):
 
 
 @dataclass(frozen=True)
+class SamplerSpec(ComponentSpec):
+    """A sampler, which draws the pairs of a training; its configuration derives from ``SamplerConfig``."""
+
+    kind: ClassVar[str] = "sampler"
+    config_base: ClassVar[str] = "SamplerConfig"
+    config_module: ClassVar[str] = "trackcli.config.sampling"
+
+
+@dataclass(frozen=True)
 class PresetSpec(Spec):
     """A recipe without weights.
 
@@ -182,21 +191,43 @@ class PresetSpec(Spec):
 
 @dataclass(frozen=True)
 class TrackerSpec(Spec):
-    """A tracker with weights that ships in a package.
+    """A tracker with weights that ships in a package, or a foreign tracker: anything that follows targets.
 
     Attributes:
         package: The package that holds the file.
         file: File name of the tracker, ``*.safetensors``.
         card: File name of its model card.
+        factory: Instead of a file: lazy reference to what makes a foreign tracker, with ``name``, ``start`` and
+            ``update`` as in :class:`trackcli.evaluation.runner.Tracker`. Gets the values of ``options`` as keywords.
+        options: Names of what the user must give to the factory: ``--tracker NAME@OPTION=VALUE,OPTION=VALUE``.
     """
 
     kind: ClassVar[str] = "tracker"
     package: str = ""
     file: str = ""
     card: str = ""
+    factory: str = ""
+    options: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.factory and not is_reference(self.factory):
+            raise PluginError(f"tracker {self.name!r} refers to {self.factory!r}; expected 'package.module:name'")
+        if not isinstance(self.options, tuple) or not all(isinstance(option, str) for option in self.options):
+            raise PluginError(f"tracker {self.name!r} has options={self.options!r}; expected a tuple of names")
 
 
-def _resolve(reference: str) -> Any:
+def is_reference(value: object) -> bool:
+    """Whether a value is written like a lazy reference, ``"package.module:name"``."""
+    return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
+
+
+def load_reference(reference: str) -> Any:
+    """Import what a lazy reference names.
+
+    Raises:
+        PluginError: if that fails.
+    """
     module, _, name = reference.partition(":")
     try:
         with foreign_code():

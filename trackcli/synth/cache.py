@@ -8,7 +8,9 @@ from pathlib import Path
 
 from trackcli_cache.build import BuildProgress, BuildReport, build_cache
 from trackcli_cache.catalogue import open_dataset
+from trackcli_cache.crops import Codec
 from trackcli_cache.files import only_writer
+from trackcli_cache.shard import FORMAT_VERSION
 
 from trackcli.synth.files import remove_sequences, write_sequence
 from trackcli.synth.sequences import make_sequence
@@ -18,19 +20,20 @@ SEQUENCES = 12
 SCENE = SceneSettings(frames=24, size_wh=(240, 180), seed=0)
 
 SOURCE_NAME = "synth-v1-sequences"
-CACHE_NAME = "synth-v1"
+CACHE_NAME = f"synth-v1-format{FORMAT_VERSION}"
 """Another number whenever ``SCENE`` or what is painted changes: caches of two kinds never mix."""
 
 
-def synth_cache_path(folder: Path) -> Path:
+def synth_cache_path(folder: Path, codec: Codec = "jpeg") -> Path:
     """Where the cache is, or would be, inside the user's cache folder."""
-    return folder / CACHE_NAME
+    return folder / (CACHE_NAME if codec == "jpeg" else f"{CACHE_NAME}-{codec}")
 
 
 def build_synth_cache(
     folder: Path,
     *,
     output: Path | None = None,
+    codec: Codec = "jpeg",
     force: bool = False,
     on_sequence: Callable[[int, int], None] = lambda done, total: None,
     on_progress: Callable[[BuildProgress], None] | None = None,
@@ -40,6 +43,7 @@ def build_synth_cache(
     Args:
         folder: The user's cache folder; keeps the sequences.
         output: The cache; inside ``folder`` by default.
+        codec: How crops are kept.
         force: Make sequences and cache anew.
         on_sequence: Called after every sequence with how many are done, and of how many.
         on_progress: Called after every image that was cut.
@@ -57,7 +61,11 @@ def build_synth_cache(
                 write_sequence(make_sequence(_scene(index)), target, video=False)
             on_sequence(index + 1, SEQUENCES)
     return build_cache(
-        open_dataset("folder", source), output or synth_cache_path(folder), force=force, on_progress=on_progress
+        open_dataset("folder", source),
+        output or synth_cache_path(folder, codec),
+        codec=codec,
+        force=force,
+        on_progress=on_progress,
     )
 
 

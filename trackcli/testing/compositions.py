@@ -11,9 +11,11 @@ import torch
 from trackcli.composition.build import WeightedLosses, build_losses, build_model
 from trackcli.composition.defaults import complete
 from trackcli.composition.model import TrackerModel
+from trackcli.composition.names import own_names
 from trackcli.composition.plan import Plan, plan
 from trackcli.errors import FitError
 from trackcli.host.registry import Registry
+from trackcli.host.selection import CORE
 from trackcli.host.specs import BackboneSpec, ComponentSpec, HeadSpec, MatcherSpec, PostprocessorSpec
 from trackcli.testing.registries import registry_of
 
@@ -64,10 +66,12 @@ def tiny_plan(
         if spec.kind == "loss":
             data["loss"] = [part]
         elif isinstance(spec, PostprocessorSpec):
-            data["postprocessor"] = _chain_with(part, spec, registry.find(HeadSpec, data["head"]["name"]), registry)
+            head = registry.find(HeadSpec, data["head"]["name"], prefer=CORE)
+            data["postprocessor"] = _chain_with(part, spec, head, registry)
         else:
             data[spec.kind] = part
-    return plan(complete(data, registry).recipe, registry)
+    # The tiny recipe means the built-in components, also beside a plugin that has others of the same names.
+    return plan(complete(own_names(data, CORE, registry), registry).recipe, registry)
 
 
 def plans_with_partners(
@@ -105,15 +109,19 @@ def build_losses_seeded(planned: Plan, seed: int = 0) -> WeightedLosses:
 
 def _name_for(registry: Registry, spec: ComponentSpec) -> str:
     """``distribution:name``, which nobody else's component of the same name makes ambiguous."""
-    owner = next(entry.distribution for entry in registry.provided if entry.spec is spec)
-    return f"{owner}:{spec.name}"
+    return f"{_owner(spec, registry)}:{spec.name}"
+
+
+def _owner(spec: ComponentSpec, registry: Registry) -> str:
+    return next(entry.distribution for entry in registry.provided if entry.spec is spec)
 
 
 def _chain_with(
     part: Mapping[str, Any], spec: PostprocessorSpec, head: HeadSpec, registry: Registry
 ) -> list[Mapping[str, Any]]:
     """The head's default chain with the link in its place: before the selection, instead of it, or at the end."""
-    chain = [registry.find(PostprocessorSpec, name) for name in head.default_postprocessors or ("select",)]
+    names = head.default_postprocessors or ("select",)
+    chain = [registry.find(PostprocessorSpec, name, prefer=_owner(head, registry)) for name in names]
     before = [{"name": link.name} for link in chain if link.stage == "candidates" and link.name != spec.name]
     select = [{"name": link.name} for link in chain if link.stage == "select"]
     after = [{"name": link.name} for link in chain if link.stage == "track" and link.name != spec.name]

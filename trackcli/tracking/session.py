@@ -81,6 +81,12 @@ class Session:
         self._shapes[np.asarray(rows)] = 0
 
     @torch.inference_mode()
+    def keep(self, rows: Sequence[int]) -> None:
+        """Forget all targets but ``rows``, which are counted anew in this order."""
+        self._state = self._running().take(torch.tensor(rows, dtype=torch.int64, device=self.device))
+        self._shapes = self._shapes[np.asarray(rows, dtype=np.int64)]
+
+    @torch.inference_mode()
     def update(self, frames: Sequence[Image], frame_of_target: Sequence[int]) -> Readout:
         """Find every target in its next frame.
 

@@ -40,6 +40,12 @@ class StageTimer:
         """Seconds spent in stage ``name`` so far; 0 if it never ran."""
         return self._seconds.get(name, 0.0)
 
+    def merge(self, other: StageTimer) -> None:
+        """Add what another timer measured, such as one of another process."""
+        for name, seconds in other._seconds.items():
+            self._seconds[name] = self._seconds.get(name, 0.0) + seconds
+            self._calls[name] = self._calls.get(name, 0) + other._calls[name]
+
     def milliseconds(self) -> dict[str, float]:
         """Mean milliseconds per call of each stage, in the order in which the stages first ran."""
         return {name: 1000.0 * total / self._calls[name] for name, total in self._seconds.items()}

@@ -159,6 +159,7 @@ def find_tracker_file(name_or_file: str, registry: Registry) -> Path:
     Raises:
         UnknownNameError: listing the installed names; a preset's name says how to train it.
         InputDataError: for a folder without a tracker.
+        UsageError: for a foreign tracker, which has no file.
     """
     path = Path(name_or_file)
     if path.is_dir():
@@ -173,6 +174,11 @@ def find_tracker_file(name_or_file: str, registry: Registry) -> Path:
             f"trackcli train --preset {name_or_file} --data CACHE -o RUN"
         )
     spec = registry.find(TrackerSpec, name_or_file)
+    if spec.factory:
+        raise UsageError(
+            f"{name_or_file!r} is a foreign tracker without a weights file; expected one with weights here; "
+            f"run it with trackcli track or trackcli eval, or trackcli.foreign.loading.load_video_tracker"
+        )
     return Path(str(resources.files(spec.package) / spec.file))
 
 

@@ -1,22 +1,25 @@
-"""Batches of pairs, made ahead by threads: decoding and warping release the interpreter's lock."""
+"""Batches of pairs for torch: read ahead by threads or by a ``DataLoader``'s processes, finished on the device."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+from trackcli_cache.batches import PairBatch, PairReader, Rank
+from trackcli_cache.batches_pairs import PairMaker
+from trackcli_cache.reader import CropCache
 
-from trackcli.config.training import SamplerConfig
+from trackcli.composition.plan import Plan
+from trackcli.config.sampling import SamplerConfig
 from trackcli.contracts.training import Batch
-from trackcli.training.color import jitter_colors
-from trackcli.training.pairs import Pair, PairMaker
-
-BATCHES_AHEAD = 3
+from trackcli.training.appearance import appearance_of
+from trackcli.training.device_augment import augment_images
+from trackcli.training.sampler import crop_settings, make_sampler
 
 
 @dataclass(frozen=True)
@@ -24,92 +27,165 @@ class HostBatch:
     """A batch as bytes: uint8 images, so that little is copied to the device.
 
     Attributes:
-        batch: Labels, and images as ``(B, 3, S, S)`` uint8.
-        grey: ``(B,)`` bool.
+        batch: Labels, and images as ``(B, 3, S, S)`` uint8, channels last.
+        draws: ``(B, 32)`` float32 in 0..1: each sample's own random numbers, for :func:`finish_on_device`.
     """
 
     batch: Batch
-    grey: Tensor
+    draws: Tensor
+
+    def pin_memory(self) -> HostBatch:
+        """A copy from which a GPU can fetch on its own; a ``DataLoader`` with ``pin_memory=True`` calls this."""
+        batch = self.batch.with_images(self.batch.template_images.pin_memory(), self.batch.search_images.pin_memory())
+        return replace(self, batch=batch)
 
 
 class PairLoader:
-    """Yields batches ``start``, ``start + 1``, …: batch n holds the samples ``n · size`` to ``(n + 1) · size - 1``.
+    """Yields batches by number: batch n holds the samples ``n · size`` to ``(n + 1) · size - 1``.
 
     Args:
         maker: Makes single pairs.
-        batch_size: Pairs per batch.
+        batch_size: Pairs per batch, over all processes.
         workers: Threads; 0 makes pairs in the caller's thread.
+        rank: Which of the processes that train together this is: it makes one of ``world`` equal runs of each batch.
+        world: How many processes there are.
+        pin_memory: Put images where a GPU can fetch them on its own.
     """
 
-    def __init__(self, maker: PairMaker, *, batch_size: int, workers: int) -> None:
+    def __init__(
+        self,
+        maker: PairMaker,
+        *,
+        batch_size: int,
+        workers: int,
+        rank: int = 0,
+        world: int = 1,
+        pin_memory: bool = False,
+    ) -> None:
         self.maker = maker
         self.batch_size = batch_size
         self.workers = workers
+        self._reader = PairReader(
+            maker,
+            batch_size=batch_size,
+            workers=workers,
+            rank=Rank(rank, world),
+            allocate=_pinned_memory if pin_memory else None,
+        )
 
     def batches(self, start: int, stop: int) -> Iterator[HostBatch]:
         """Batches ``start`` … ``stop - 1``, in order whatever the number of threads."""
-        if self.workers == 0:
-            for number in range(start, stop):
-                yield collate([self.maker.make(sample) for sample in self._samples(number)])
-            return
-        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="pairs")
-        waiting: deque[list[Future[Pair]]] = deque()
-        try:
-            for number in range(start, stop):
-                waiting.append([pool.submit(self.maker.make, sample) for sample in self._samples(number)])
-                if len(waiting) > BATCHES_AHEAD:
-                    yield collate([future.result() for future in waiting.popleft()])
-            while waiting:
-                yield collate([future.result() for future in waiting.popleft()])
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-    def _samples(self, number: int) -> range:
-        return range(number * self.batch_size, (number + 1) * self.batch_size)
+        return map(to_host_batch, self._reader.batches(start, stop))
 
 
-def collate(pairs: Sequence[Pair]) -> HostBatch:
-    """Stack pairs; objects are padded to the largest number in the batch."""
-    most = max(len(pair.objects_xyxy) for pair in pairs)
-    objects = np.zeros((len(pairs), most, 4), np.float32)
-    same = np.zeros((len(pairs), most), bool)
-    valid = np.zeros((len(pairs), most), bool)
-    for row, pair in enumerate(pairs):
-        count = len(pair.objects_xyxy)
-        objects[row, :count], same[row, :count], valid[row, :count] = pair.objects_xyxy, pair.same_category, True
-    batch = Batch(
-        template_images=_images([pair.template_image for pair in pairs]),
-        search_images=_images([pair.search_image for pair in pairs]),
-        template_boxes_xyxy=_floats([pair.template_box_xyxy for pair in pairs]),
-        search_boxes_xyxy=_floats([pair.search_box_xyxy for pair in pairs]),
-        pair_kind=torch.tensor([int(pair.plan.kind) for pair in pairs]),
-        positive=torch.tensor([pair.plan.positive for pair in pairs]),
-        objects_xyxy=torch.from_numpy(objects),
-        same_category=torch.from_numpy(same),
-        valid=torch.from_numpy(valid),
-        absent=torch.tensor([not pair.plan.positive for pair in pairs]),
-        sample_ids=torch.tensor([pair.sample_id for pair in pairs]),
+class PairDataset(IterableDataset[HostBatch]):
+    """The same batches for ``torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=N)``.
+
+    Each of its processes reads every N-th batch, so they come in order; fork and spawn both work. Threads
+    (:class:`PairLoader`) are faster, as nothing is copied between processes.
+
+    Args:
+        maker: Makes single pairs.
+        batch_size: Pairs per batch, over all ranks.
+        start: First batch.
+        stop: The batch after the last.
+        rank: Which of the processes that train together this is.
+        world: How many there are.
+    """
+
+    def __init__(
+        self, maker: PairMaker, *, batch_size: int, start: int, stop: int, rank: int = 0, world: int = 1
+    ) -> None:
+        self._reader = PairReader(maker, batch_size=batch_size, workers=0, rank=Rank(rank, world))
+        self._start, self._stop = start, stop
+
+    def __iter__(self) -> Iterator[HostBatch]:
+        info = get_worker_info()
+        number, count = (info.id, info.num_workers) if info else (0, 1)
+        return map(to_host_batch, self._reader.batches(self._start + number, self._stop, step=count))
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+
+def make_loader(
+    plan: Plan,
+    caches: Sequence[CropCache],
+    weights: Sequence[float],
+    *,
+    warn: Callable[[str], None],
+    rank: int = 0,
+    world: int = 1,
+    pin_memory: bool = False,
+) -> PairLoader:
+    """The loader that a plan describes: its sampler, crops, batch and threads.
+
+    Raises:
+        DatasetError: if the caches hold nothing that the sampler could draw.
+        PluginError: if the sampler cannot be imported.
+    """
+    train = plan.recipe.train
+    maker = make_pair_maker(plan, caches, weights, warn=warn)
+    return PairLoader(
+        maker, batch_size=train.batch, workers=train.workers, rank=rank, world=world, pin_memory=pin_memory
     )
-    return HostBatch(batch, torch.tensor([pair.grey for pair in pairs]))
+
+
+def make_pair_maker(
+    plan: Plan, caches: Sequence[CropCache], weights: Sequence[float], *, warn: Callable[[str], None]
+) -> PairMaker:
+    """The plan's sampler and crops, without batches: see :func:`make_loader`."""
+    sampler = make_sampler(plan, caches, weights, warn=warn)
+    return PairMaker(caches, sampler, crop_settings(plan.recipe.crop, plan.sampler_config))
+
+
+def to_host_batch(pairs: PairBatch) -> HostBatch:
+    """The same arrays as tensors; nothing is copied."""
+    positive = torch.from_numpy(pairs.positive)
+    batch = Batch(
+        template_images=torch.from_numpy(pairs.template_images).permute(0, 3, 1, 2),
+        search_images=torch.from_numpy(pairs.search_images).permute(0, 3, 1, 2),
+        template_boxes_xyxy=torch.from_numpy(pairs.template_boxes_xyxy),
+        search_boxes_xyxy=torch.from_numpy(pairs.search_boxes_xyxy),
+        pair_kind=torch.from_numpy(pairs.kinds),
+        positive=positive,
+        objects_xyxy=torch.from_numpy(pairs.objects_xyxy),
+        same_category=torch.from_numpy(pairs.same_category),
+        valid=torch.from_numpy(pairs.valid),
+        absent=~positive,
+        sample_ids=torch.from_numpy(pairs.sample_ids),
+    )
+    return HostBatch(batch, torch.from_numpy(pairs.draws))
 
 
 def finish_on_device(host: HostBatch, device: torch.device, config: SamplerConfig) -> Batch:
-    """Copy a batch to the device, turn its images into float and change their colours there."""
-    batch, grey = host.batch.to(device), host.grey.to(device, non_blocking=True)
-    changed = {
-        name: jitter_colors(
-            getattr(batch, name).float(), host.batch.sample_ids, strength=augment.color, branch=branch, grey=grey
-        )
-        for branch, (name, augment) in enumerate(
-            (("template_images", config.template), ("search_images", config.search))
-        )
-    }
-    return batch.with_images(**changed)
+    """Copy a batch to the device; turn its images into float, change their looks and mirror pairs there.
+
+    The result is the same on every device up to rounding, and however the samples are divided into batches.
+    """
+    draws = host.draws.numpy()
+    looks = [appearance_of(draws, config, branch) for branch in (0, 1)]
+    raw = host.batch
+    template, search = (
+        augment_images(images, look, device)
+        for images, look in zip((raw.template_images, raw.search_images), looks, strict=True)
+    )
+    batch = raw.with_images(template, search).to(device)
+    flip = torch.from_numpy(looks[0].flip).to(device)
+    return replace(
+        batch,
+        template_boxes_xyxy=_mirrored(batch.template_boxes_xyxy, flip, raw.template_images.shape[-1]),
+        search_boxes_xyxy=_mirrored(batch.search_boxes_xyxy, flip, raw.search_images.shape[-1]),
+        objects_xyxy=_mirrored(batch.objects_xyxy, flip[:, None], raw.search_images.shape[-1]),
+    )
 
 
-def _images(images: Sequence[np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]]) -> Tensor:
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+def _mirrored(boxes_xyxy: Tensor, flip: Tensor, width: int) -> Tensor:
+    """Boxes ``(…, 4)``, mirrored where ``flip (…)`` says so."""
+    left, top, right, bottom = boxes_xyxy.unbind(dim=-1)
+    mirrored = torch.stack((width - right, top, width - left, bottom), dim=-1)
+    return torch.where(flip[..., None], mirrored, boxes_xyxy)
 
 
-def _floats(boxes: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]) -> Tensor:
-    return torch.from_numpy(np.stack(boxes).astype(np.float32))
+def _pinned_memory(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    return torch.empty(shape, dtype=torch.uint8, pin_memory=True).numpy()

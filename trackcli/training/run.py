@@ -1,58 +1,33 @@
-"""A training run: composes, trains, checkpoints and saves a tracker."""
+"""A training run: its data, its engine, and what it leaves in its folder."""
 
 from __future__ import annotations
 
-import copy
-import json
-import math
-import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, nullcontext
+import signal
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from trackcli.composition.build import build_losses, build_model
 from trackcli.composition.files import save_tracker
 from trackcli.composition.model import TrackerModel
 from trackcli.composition.plan import Plan
 from trackcli.config.training import TrainConfig
-from trackcli.errors import InputDataError
+from trackcli.contracts.training import Batch
 from trackcli.host.registry import Registry
 from trackcli.signals import signals_held
 from trackcli.tracking.tracker import RUN_TRACKER
-from trackcli.training.checkpoint import load_latest, save_checkpoint
+from trackcli.training.best import BEST_TRACKER, best_step
+from trackcli.training.checkpoint import load_latest, remove_leftovers, save_checkpoint
+from trackcli.training.distributed import ALONE, World, signals_noted
+from trackcli.training.engine import Engine, StepResult
 from trackcli.training.loader import HostBatch, PairLoader, finish_on_device
-from trackcli.training.schedule import Unfreezing, make_optimizer, rate_at, set_rate, total_steps
-
-METRICS_FILE = "metrics.jsonl"
-VALIDATION_PREFIX = "validation."
-MAX_BAD_STEPS = 20
-"""After this many non-finite losses in a row the run stops: it will not recover by itself."""
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """What one step did.
-
-    Attributes:
-        step: Steps done, this one included.
-        total: Steps of the whole run.
-        terms: Weighted loss terms by name.
-        rate: Learning rate.
-        pairs_per_second: Since the last report.
-        waiting: Share of the time spent waiting for data, since the last report.
-    """
-
-    step: int
-    total: int
-    terms: dict[str, float]
-    rate: float
-    pairs_per_second: float
-    waiting: float
+from trackcli.training.nonfinite import NonfiniteSteps
+from trackcli.training.report import METRICS_FILE, Clock, MetricsFile, StepReport
+from trackcli.training.schedule import Timeline, total_steps
+from trackcli.training.snapshot import Snapshot, take_snapshot
+from trackcli.training.spread import split_rows
 
 
 @dataclass
@@ -61,12 +36,13 @@ class TrainingRun:
 
     Attributes:
         plan: The composition.
-        loader: Where batches come from.
-        folder: The run folder.
+        loader: Where batches come from: this process's share of each.
+        folder: The run folder. Only the first process writes there.
         device: Where it trains.
         registry: For the versions that the tracker file records.
-        provenance: Facts for the tracker file.
         note: Told what is worth a line.
+        provenance: Facts for the tracker file.
+        world: The processes that train together.
     """
 
     plan: Plan
@@ -76,186 +52,142 @@ class TrainingRun:
     registry: Registry
     note: Callable[[str], None]
     provenance: dict[str, Any] = field(default_factory=dict)
+    world: World = ALONE
 
     def __post_init__(self) -> None:
         self.config: TrainConfig = self.plan.recipe.train
         self.total = total_steps(self.config)
-        torch.manual_seed(self.config.seed)
-        self.model = build_model(self.plan).to(self.device)
-        if self.config.channels_last:
-            self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.losses = build_losses(self.plan).to(self.device)
-        self.optimizer = make_optimizer(self.model, self.losses, self.config)
-        self.unfreezing = Unfreezing.of(self.model, self.config)
-        self.averaged = _averaged(self.model) if self.config.ema else None
+        self.timeline = Timeline.of(self.config)
+        self.engine = Engine(self.plan, self.device, self.world)
+        self.metrics = MetricsFile(self.folder / METRICS_FILE)
         self.step = 0
+        self.last_batch: Batch | None = None
+        self._nonfinite = NonfiniteSteps(self.plan, self.folder, self.world, lambda text: self.note(text))
         self._between_steps = True
 
-    def reset_average(self) -> None:
-        """Let the average start from the current weights (after weights were loaded from elsewhere)."""
-        if self.averaged is not None:
-            self.averaged.load_state_dict(self.model.state_dict())
+    @property
+    def model(self) -> TrackerModel:
+        """The network that learns."""
+        return self.engine.model
+
+    def best_model(self) -> TrackerModel:
+        """The averaged weights if the run averages, else the current ones."""
+        return self.engine.saved_model()
+
+    def start_from(self, fresh: frozenset[str]) -> None:
+        """Weights were loaded from elsewhere: let the average start from them, and what has none learn at once.
+
+        Args:
+            fresh: Names of the model's parameters that got no weights; those of the backbone escape its freezing.
+        """
+        self.engine.set_fresh(frozenset(name for name in fresh if name.startswith("backbone.")))
+        if self.engine.average is not None:
+            self.engine.average.restart(self.model)
 
     def resume(self) -> bool:
         """Go on from the newest readable checkpoint; False if there is none."""
-        state, complaints = load_latest(self.folder)
+        state, complaints = self.world.from_first(self._read_checkpoint() if self.world.is_first else None)
         for complaint in complaints:
             self.note(complaint)
         if state is None:
             return False
+        self.engine.load_state(state)
         self.step = int(state["step"])
-        self.model.load_state_dict(state["model"])
-        self.losses.load_state_dict(state["losses"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.averaged is not None:
-            self.averaged.load_state_dict(state["averaged"])
+        for name, value in state["data"].items():
+            if value != self._data_settings()[name]:
+                self.note(
+                    f"train.{name} was {value} and is now {self._data_settings()[name]}: "
+                    "from here on the run sees other pairs than it would have"
+                )
+        if self.world.is_first:
+            self.metrics.cut_after(self.step)
         return True
 
     def steps(self) -> Generator[StepReport, None, None]:
         """Train from the current step to the end, a report per step; checkpoints on the way and at every exit.
 
-        Ctrl-C and SIGTERM wait for the step in progress, so that what is saved is what an uninterrupted run had there.
-        Should a step fail, its half-done update is not saved and the last checkpoint stands.
+        Ctrl-C and SIGTERM wait for the step in progress, so that what is saved is what an uninterrupted run had there;
+        with several processes all stop after the same step. Should a step fail, its half-done update is not saved and
+        the last checkpoint stands.
         """
-        clock = _Clock()
-        bad = 0
-        try:
-            for host in clock.waiting_for(self.loader.batches(self.step, self.total)):
-                rate = rate_at(self.step, self.config)
-                set_rate(self.optimizer, rate)
-                with signals_held():
-                    self._between_steps = False
-                    terms = self._learn(host)
-                    self.step += 1
-                    self._between_steps = True
-                if all(math.isfinite(value) for value in terms.values()):
-                    bad = 0
-                else:
-                    bad += 1
-                    self._explain_bad_step(terms, host, bad)
-                if self.step % self.config.checkpoint_every == 0:
+        clock = Clock()
+        checkpoint_every = self.timeline.steps_in(self.config.checkpoint_every)
+        asked_to_stop = False
+        with signals_noted(self.world.is_shared) as came:
+            try:
+                for host in clock.waiting_for(self.loader.batches(self.step, self.total)):
+                    with signals_held():
+                        self._between_steps = False
+                        result = self._learn(host, stop=bool(came))
+                        self.step += 1
+                        self._between_steps = True
+                    if self.step % checkpoint_every == 0:
+                        self.checkpoint()
+                    yield self._report(result, *clock.lap(self.config.batch))
+                    if asked_to_stop := result.stop:
+                        break
+            finally:
+                if self._between_steps:
                     self.checkpoint()
-                yield StepReport(self.step, self.total, terms, rate, *clock.lap(self.config.batch))
-        finally:
-            if self._between_steps:
-                self.checkpoint()
+        if asked_to_stop:
+            signal.raise_signal(came[0] if came else signal.SIGTERM)
 
     def checkpoint(self) -> None:
         """Write a checkpoint, and the tracker as it stands.
 
         Ctrl-C and SIGTERM wait: torch takes an exception between two of its writes for a broken file.
         """
+        if not self.world.is_first:
+            return
         with signals_held():
-            self._write_checkpoint()
+            state = {**self.engine.state(), "data": self._data_settings()}
+            best = best_step(self.folder / BEST_TRACKER)
+            save_checkpoint(self.folder, self.step, state, keep=self.config.keep, best=best)
+            self.save_tracker(RUN_TRACKER)
 
-    def _write_checkpoint(self) -> None:
-        state = {
-            "model": self.model.state_dict(),
-            "losses": self.losses.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "averaged": self.averaged.state_dict() if self.averaged is not None else None,
-        }
-        save_checkpoint(self.folder, self.step, state, keep=self.config.keep)
-        facts = {**self.provenance, "steps": self.step, "pairs": self.step * self.config.batch}
-        save_tracker(self.folder / RUN_TRACKER, self.best_model(), self.plan, self.registry, facts)
+    def save_tracker(self, name: str, **facts: Any) -> None:
+        """Write the tracker as it stands into the folder.
 
-    def best_model(self) -> TrackerModel:
-        """The averaged weights if the run averages, else the current ones."""
-        return self.averaged if self.averaged is not None else self.model
+        Args:
+            name: Name of the file.
+            facts: For its provenance, beside the run's.
+        """
+        course = {"steps": self.step, "pairs": self.step * self.config.batch}
+        everything = {**self.provenance, **course, **facts}
+        save_tracker(self.folder / name, self.best_model(), self.plan, self.registry, everything)
 
-    def _learn(self, host: HostBatch) -> dict[str, float]:
-        self.model.train()
-        self.unfreezing.apply(self.model, self.step)
-        batch = finish_on_device(host, self.device, self.plan.recipe.sampler)
-        with _autocast(self.config, self.device):
-            outputs = self.model(batch, with_candidates=self.losses.needs_candidates)
-        terms: dict[str, Tensor] = self.losses(outputs, batch)
-        loss = torch.stack(list(terms.values())).sum()
-        self.optimizer.zero_grad(set_to_none=True)
-        if bool(torch.isfinite(loss)):
-            loss.backward()  # type: ignore[no-untyped-call]  # torch annotates it only in part
-            if self.config.clip:
-                nn.utils.clip_grad_norm_([*self.model.parameters(), *self.losses.parameters()], self.config.clip)
-            self.optimizer.step()
-            if self.averaged is not None:
-                _average_into(self.averaged, self.model, self.config.ema, self.step)
-        return {name: float(value.detach()) for name, value in terms.items()}
+    def snapshot(self, count: int = 4) -> Snapshot | None:
+        """Pictures of the last step's first pairs and what the network makes of them now; None before a first step."""
+        return take_snapshot(self.model, self.last_batch, count=count) if self.last_batch is not None else None
 
-    def _explain_bad_step(self, terms: dict[str, float], host: HostBatch, bad: int) -> None:
-        names = ", ".join(name for name, value in terms.items() if not math.isfinite(value))
-        samples = host.batch.sample_ids
-        self.note(
-            f"step {self.step}: {names} is not finite (samples {int(samples[0])}–{int(samples[-1])}); "
-            "the step was skipped"
+    def _learn(self, host: HostBatch, *, stop: bool = False) -> StepResult:
+        batches = [self._finished(part) for part in split_rows(host, self.config.accumulate)]
+        self.last_batch = batches[0]
+        result = self.engine.learn(batches, self.step, stop=stop)
+        self._nonfinite.see(result, self.step + 1, batches, self.engine)
+        return result
+
+    def _finished(self, host: HostBatch) -> Batch:
+        return finish_on_device(host, self.device, self.plan.sampler_config)
+
+    def _report(self, result: StepResult, pairs_per_second: float, waiting: float) -> StepReport:
+        return StepReport(
+            step=self.step,
+            total=self.total,
+            terms=result.terms,
+            rate=result.rate,
+            pairs_per_second=pairs_per_second,
+            waiting=waiting,
+            epoch=self.step / self.timeline.steps_per_epoch,
+            rates=result.rates,
+            gradient_norm=result.gradient_norm,
+            nonfinite=result.nonfinite,
         )
-        if bad >= MAX_BAD_STEPS:
-            raise InputDataError(
-                f"{bad} steps in a row had a non-finite loss ({names}); lower train.learning_rate or check the data"
-            )
 
+    def _read_checkpoint(self) -> tuple[dict[str, Any] | None, list[str]]:
+        remove_leftovers(self.folder)
+        return load_latest(self.folder)
 
-class MetricsFile:
-    """``metrics.jsonl``: one line per logged step."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def write(self, report: StepReport) -> None:
-        """Append one report."""
-        speed = {"pairs_per_second": report.pairs_per_second, "waiting": report.waiting}
-        self._append({"step": report.step, "rate": report.rate, **speed, **report.terms})
-
-    def write_validation(self, step: int, figures: dict[str, float]) -> None:
-        """Append the figures of a validation."""
-        self._append({"step": step, **{f"{VALIDATION_PREFIX}{name}": value for name, value in figures.items()}})
-
-    def _append(self, line: dict[str, float]) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
-
-class _Clock:
-    """Tells how much of the time went into waiting for data."""
-
-    def __init__(self) -> None:
-        self._began = time.perf_counter()
-        self._waited = 0.0
-
-    def waiting_for(self, batches: Iterator[HostBatch]) -> Iterator[HostBatch]:
-        while True:
-            began = time.perf_counter()
-            try:
-                batch = next(batches)
-            except StopIteration:
-                return
-            self._waited += time.perf_counter() - began
-            yield batch
-
-    def lap(self, pairs: int) -> tuple[float, float]:
-        """Pairs per second and share of waiting since the last lap."""
-        now = time.perf_counter()
-        elapsed, waited = max(now - self._began, 1e-9), self._waited
-        self._began, self._waited = now, 0.0
-        return pairs / elapsed, waited / elapsed
-
-
-def _autocast(config: TrainConfig, device: torch.device) -> AbstractContextManager[None]:
-    if config.precision == "bf16":
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-    return nullcontext()
-
-
-def _averaged(model: TrackerModel) -> TrackerModel:
-    average = copy.deepcopy(model).eval()
-    return average.requires_grad_(False)
-
-
-@torch.no_grad()
-def _average_into(average: TrackerModel, model: TrackerModel, decay: float, step: int) -> None:
-    """Exponential moving average; it follows fast at first, so that the start is forgotten."""
-    keep = min(decay, (1 + step) / (10 + step))
-    for mean, value in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - keep)
-        else:
-            mean.copy_(value)
+    def _data_settings(self) -> dict[str, int]:
+        """What decides, beside the data, which pairs a step sees."""
+        return {"batch": self.config.batch, "seed": self.config.seed}

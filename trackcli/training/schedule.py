@@ -1,18 +1,16 @@
-"""When which parameters learn how fast."""
+"""How fast the run learns: lengths in steps, and the learning rate at each of them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-import torch
-from torch import nn
-
-from trackcli.composition.model import TrackerModel
-from trackcli.config.suggestions import did_you_mean
+from trackcli.config.moments import parse_interval, parse_moment
 from trackcli.config.training import TrainConfig
 from trackcli.errors import ConfigError
+
+LOWEST_SHARE = 1e-3
+"""An exponential never reaches 0: it ends at this share of the highest rate if ``final_rate`` is lower."""
 
 
 def total_steps(config: TrainConfig) -> int:
@@ -20,91 +18,80 @@ def total_steps(config: TrainConfig) -> int:
     return config.steps or math.ceil(config.epochs * config.pairs_per_epoch / config.batch)
 
 
-def rate_at(step: int, config: TrainConfig) -> float:
-    """Learning rate at a step (from 0): a linear warm-up, then cosine or exponential decay to the final rate."""
-    total = total_steps(config)
-    warmup = round(config.warmup * total)
-    if step < warmup:
-        return config.warmup_rate + (config.learning_rate - config.warmup_rate) * step / warmup
-    progress = min(1.0, (step - warmup) / max(1, total - 1 - warmup))
-    if config.schedule == "cosine":
-        return config.final_rate + (config.learning_rate - config.final_rate) * (1 + math.cos(math.pi * progress)) / 2
-    floor = max(config.final_rate, 1e-3 * config.learning_rate)
-    return float(config.learning_rate * (floor / config.learning_rate) ** progress)
-
-
 @dataclass(frozen=True)
-class Unfreezing:
-    """Which backbone stages are trained from which step on."""
+class Timeline:
+    """What shares, epochs and steps mean in a run.
 
-    steps: dict[str, int]
+    Attributes:
+        total: Steps of the whole run.
+        steps_per_epoch: An epoch is counted in pairs and need not be a whole number of steps.
+    """
+
+    total: int
+    steps_per_epoch: float
 
     @classmethod
-    def of(cls, model: TrackerModel, config: TrainConfig) -> Unfreezing:
-        """Turn shares of the schedule into steps; a stage named takes all deeper ones with it.
+    def of(cls, config: TrainConfig) -> Timeline:
+        """The timeline that a configuration describes."""
+        return cls(total_steps(config), config.pairs_per_epoch / config.batch)
 
-        Raises:
-            ConfigError: for a stage that the backbone does not have.
-        """
-        stages = model.backbone.stages()
-        for name in config.unfreeze:
-            if name not in stages:
-                raise ConfigError(f"train.unfreeze.{name} names no stage of the backbone; {did_you_mean(name, stages)}")
-        total, steps = total_steps(config), {}
-        earliest = math.inf
-        for name in stages:
-            earliest = min(earliest, config.unfreeze.get(name, math.inf))
-            if earliest < math.inf:
-                steps[name] = round(earliest * total)
-        return cls(steps)
+    def step_at(self, moment: float | str) -> int:
+        """The first step after a moment (:func:`~trackcli.config.moments.parse_moment`); may lie after the end."""
+        duration = parse_moment(moment)
+        return round(duration.amount * {"share": self.total, "epochs": self.steps_per_epoch, "steps": 1}[duration.unit])
 
-    def apply(self, model: TrackerModel, step: int) -> None:
-        """Let exactly the stages learn whose time has come; frozen ones keep their batch statistics too."""
-        for parameter in model.backbone.parameters():
-            parameter.requires_grad_(False)
-        model.backbone.eval()
-        for name, stage in model.backbone.stages().items():
-            if name in self.steps and step >= self.steps[name]:
-                stage.requires_grad_(True)
-                stage.train()
+    def steps_in(self, interval: int | str) -> int:
+        """Steps in an interval (:func:`~trackcli.config.moments.parse_interval`); 0 only where it says 0."""
+        duration = parse_interval(interval)
+        if duration.amount == 0:
+            return 0
+        units = {"share": self.total, "epochs": self.steps_per_epoch, "steps": 1}
+        return max(1, round(duration.amount * units[duration.unit]))
 
 
-def make_optimizer(model: TrackerModel, losses: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """One optimiser over backbone (slower by ``backbone_factor``) and all else; biases and norms do not decay."""
-    groups = [
-        *_groups(model.backbone.named_parameters(), config, factor=config.backbone_factor),
-        *_groups(
-            (
-                *(
-                    (name, parameter)
-                    for name, parameter in model.named_parameters()
-                    if not name.startswith("backbone.")
-                ),
-                *losses.named_parameters(),
-            ),
-            config,
-            factor=1.0,
-        ),
-    ]
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=config.learning_rate)
-    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
+def rate_at(step: int, config: TrainConfig) -> float:
+    """Learning rate at a step (from 0), before any factors: a linear warm-up, then what the schedule says."""
+    timeline = Timeline.of(config)
+    warmup = timeline.step_at(config.warmup)
+    if step < warmup:
+        return config.warmup_rate + (config.learning_rate - config.warmup_rate) * step / warmup
+    highest = config.learning_rate
+    if config.schedule == "constant":
+        return highest
+    if config.schedule == "step":
+        passed = sum(step >= timeline.step_at(moment) for moment in config.milestones)
+        return highest * config.step_factor**passed
+    progress = min(1.0, (step - warmup) / max(1, timeline.total - 1 - warmup))
+    if config.schedule == "cosine":
+        return config.final_rate + (highest - config.final_rate) * (1 + math.cos(math.pi * progress)) / 2
+    lowest = max(config.final_rate, LOWEST_SHARE * highest)
+    return float(highest * (lowest / highest) ** progress)
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set every group's rate to ``rate`` times its factor."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate * group["factor"]
+def check_schedule(config: TrainConfig) -> None:
+    """Refuse settings that fit each on its own but not together.
 
-
-def _groups(
-    parameters: Iterable[tuple[str, nn.Parameter]], config: TrainConfig, *, factor: float
-) -> list[dict[str, object]]:
-    decayed: list[nn.Parameter] = []
-    plain: list[nn.Parameter] = []
-    for _, parameter in parameters:
-        (decayed if parameter.ndim > 1 else plain).append(parameter)
-    return [
-        {"params": decayed, "weight_decay": config.weight_decay, "factor": factor},
-        {"params": plain, "weight_decay": 0.0, "factor": factor},
-    ]
+    Raises:
+        ConfigError: saying which setting to change.
+    """
+    timeline = Timeline.of(config)
+    if config.schedule == "step" and not config.milestones:
+        raise ConfigError(
+            "train.schedule is 'step' but train.milestones is empty; name moments, e.g. "
+            "--set train.milestones=\"['15 epochs', '30 epochs']\""
+        )
+    if config.milestones and config.schedule != "step":
+        raise ConfigError(
+            f"train.milestones belongs to schedule 'step', but train.schedule is {config.schedule!r}; "
+            "use --set train.schedule=step, or leave the milestones out"
+        )
+    if timeline.step_at(config.warmup) > timeline.total:
+        raise ConfigError(
+            f"train.warmup = {config.warmup!r} is {timeline.step_at(config.warmup)} steps, longer than the run of "
+            f"{timeline.total}; shorten it, or train longer with --epochs"
+        )
+    ends = [timeline.step_at(phase.until) for phase in config.phases]
+    if ends != sorted(set(ends)):
+        raise ConfigError(f"train.phases end at steps {ends}; expected each to end after the one before")
+    if timeline.steps_in(config.checkpoint_every) == 0:
+        raise ConfigError("train.checkpoint_every is 0; expected at least 1 step, or e.g. '1 epoch'")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trackcli_cache.files import LOCK_NAME
+from trackcli_cache.files import LOCK_NAME, write_whole
 from trackcli_cache.reader import CropCache
 
 from trackcli.composition.foreign import load_foreign, read_state_dict
@@ -17,10 +17,12 @@ from trackcli.composition.record import full_recipe
 from trackcli.errors import UsageError
 from trackcli.host.registry import Registry
 from trackcli.tracking.tracker import resolve_device
-from trackcli.training.loader import PairLoader
-from trackcli.training.pairs import PairMaker
-from trackcli.training.run import METRICS_FILE, TrainingRun
-from trackcli.training.sampler import PairSampler
+from trackcli.training.checkpoint import PATTERN as CHECKPOINT_PATTERN
+from trackcli.training.distributed import ALONE, World
+from trackcli.training.loader import make_loader
+from trackcli.training.nonfinite import PATTERN as NONFINITE_PATTERN
+from trackcli.training.report import METRICS_FILE
+from trackcli.training.run import TrainingRun
 
 RECIPE_FILE = "recipe.json"
 
@@ -71,7 +73,8 @@ def prepare_folder(folder: Path, *, resume: bool, force: bool) -> None:
         )
     folder.mkdir(parents=True, exist_ok=True)
     if used and not resume:
-        for old in (*folder.glob("checkpoint-*.pt"), *folder.glob("*.safetensors"), folder / METRICS_FILE):
+        patterns = (CHECKPOINT_PATTERN, NONFINITE_PATTERN, "*.safetensors", METRICS_FILE)
+        for old in (path for pattern in patterns for path in folder.glob(pattern)):
             old.unlink(missing_ok=True)
 
 
@@ -85,8 +88,11 @@ def set_up(
     init_backbone: Path | None,
     note: Callable[[str], None],
     warn: Callable[[str], None],
+    world: World = ALONE,
 ) -> TrainingRun:
     """Open the caches and build the run.
+
+    A backbone's layers that get no weights train from the start, whatever ``train.unfreeze`` says.
 
     Raises:
         CacheFormatError: for a cache that cannot be used.
@@ -94,9 +100,15 @@ def set_up(
     """
     recipe = planned.recipe
     caches = [CropCache.open(source.path) for source in data]
-    sampler = PairSampler(caches, [source.weight for source in data], recipe.sampler, seed=recipe.train.seed, warn=warn)
-    loader = PairLoader(
-        PairMaker(caches, sampler, recipe.crop), batch_size=recipe.train.batch, workers=recipe.train.workers
+    training_device = resolve_device(device)
+    loader = make_loader(
+        planned,
+        caches,
+        [source.weight for source in data],
+        warn=warn,
+        rank=world.rank,
+        world=world.size,
+        pin_memory=training_device.type == "cuda",
     )
     provenance: dict[str, Any] = {
         "data": {
@@ -105,13 +117,23 @@ def set_up(
         },
         "seed": recipe.train.seed,
     }
-    run = TrainingRun(planned, loader, folder, resolve_device(device), registry, note, provenance)
+    run = TrainingRun(planned, loader, folder, training_device, registry, note, provenance, world)
+    run.start_from(_without_weights(run, init_backbone, note))
+    if world.is_first:
+        recipe_text = json.dumps(full_recipe(planned).model_dump(mode="json", exclude_none=True), indent=1)
+        write_whole(folder / RECIPE_FILE, recipe_text.encode())
+    return run
+
+
+def _without_weights(run: TrainingRun, init_backbone: Path | None, note: Callable[[str], None]) -> frozenset[str]:
+    """Load what weights there are for the backbone; the names of its parameters that got none."""
+    names = {name for name, _ in run.model.backbone.named_parameters()}
     if init_backbone is not None:
         report = load_foreign(run.model.backbone, read_state_dict(init_backbone))
         note(f"backbone from {init_backbone.name}: {report.summary()}")
         run.provenance["backbone"] = init_backbone.name
-        run.reset_average()
-    (folder / RECIPE_FILE).write_text(
-        json.dumps(full_recipe(planned).model_dump(mode="json", exclude_none=True), indent=1), encoding="utf-8"
-    )
-    return run
+        names -= set(report.loaded)
+    if names:
+        which = "the backbone starts" if init_backbone is None else f"{len(names)} of the backbone's parameters start"
+        note(f"{which} without weights and trains from the first step, whatever is frozen (--init-backbone gives some)")
+    return frozenset(f"backbone.{name}" for name in names)

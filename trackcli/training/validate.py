@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
 from trackcli.evaluation.datasets import load_folder_sequences
 from trackcli.evaluation.runner import evaluate
 from trackcli.tracking.tracker import RUN_TRACKER, load
-from trackcli.training.run import METRICS_FILE, VALIDATION_PREFIX, TrainingRun
-
-BEST_TRACKER = "best.safetensors"
+from trackcli.training.best import BEST_TRACKER, DECISIVE, VALIDATION, best_figure
+from trackcli.training.run import TrainingRun
 
 
 def validate(tracker_file: Path, root: Path, *, device: str) -> dict[str, float]:
@@ -37,32 +34,33 @@ def validate(tracker_file: Path, root: Path, *, device: str) -> dict[str, float]
 
 
 class BestByValidation:
-    """Validates a run on its way and keeps the tracker with the highest success AUC as ``best.safetensors``."""
+    """Validates a run on its way and keeps the tracker with the highest success AUC as ``best.safetensors``.
+
+    Its checkpoint is kept too. What was best before an interruption still counts.
+    """
 
     def __init__(self, run: TrainingRun, root: Path) -> None:
         self._run = run
         self._root = root
-        self._highest = _highest_so_far(run.folder / METRICS_FILE)
 
     def is_due(self, step: int) -> bool:
         """Whether ``train.validate_every`` asks for a validation at this step."""
-        every = self._run.config.validate_every
+        every = self._run.timeline.steps_in(self._run.config.validate_every)
         return every > 0 and step % every == 0
 
     def validate(self) -> dict[str, float]:
-        """Write the tracker as it stands, track with it, keep it if it is the best so far."""
-        self._run.checkpoint()
-        tracker = self._run.folder / RUN_TRACKER
-        figures = validate(tracker, self._root, device=str(self._run.device))
-        if figures["success_auc"] > self._highest:
-            self._highest = figures["success_auc"]
-            shutil.copyfile(tracker, self._run.folder / BEST_TRACKER)
+        """Write the tracker as it stands, track with it, keep it if it is the best so far.
+
+        The first process does it while the others wait; all of them get the figures.
+        """
+        figures = self._validate() if self._run.world.is_first else {}
+        result: dict[str, float] = self._run.world.from_first(figures)
+        return result
+
+    def _validate(self) -> dict[str, float]:
+        run, best = self._run, self._run.folder / BEST_TRACKER
+        run.checkpoint()
+        figures = validate(run.folder / RUN_TRACKER, self._root, device=str(run.device))
+        if figures[DECISIVE] > best_figure(best):
+            run.save_tracker(BEST_TRACKER, **{VALIDATION: figures})
         return figures
-
-
-def _highest_so_far(metrics: Path) -> float:
-    """The best success AUC that an interrupted run had reached; -1 for a fresh run."""
-    if not metrics.is_file():
-        return -1.0
-    lines = (json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines())
-    return max((line.get(f"{VALIDATION_PREFIX}success_auc", -1.0) for line in lines), default=-1.0)

@@ -55,7 +55,7 @@ class VideoSink:
         self._first_s = 0.0
         self._latest_tick = -1
         self._open: Any = None
-        encoder = _h264_encoder()
+        encoder = h264_encoder()
         try:
             self._open = av.open(str(self._part.absolute()), "w", options=_container_options(path))
             self._stream = self._add_stream(encoder)
@@ -188,7 +188,12 @@ def _container_options(path: Path) -> dict[str, str]:
     return {} if path.suffix.lower() == ".mkv" else {"movflags": "+faststart"}
 
 
-def _h264_encoder() -> str:
+def h264_encoder() -> str:
+    """The encoder that videos are written with: the first of those known that this build of PyAV has.
+
+    Raises:
+        UsageError: if it has none.
+    """
     for name in _ENCODERS:
         if name in av.codec.codecs_available:
             return name

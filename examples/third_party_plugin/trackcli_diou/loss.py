@@ -9,6 +9,7 @@ from torch import Tensor
 
 from trackcli.builtin.labels.anchors import decode_deltas
 from trackcli.contracts.components import Loss
+from trackcli.contracts.counting import masked_mean
 from trackcli.contracts.shapes import LevelShape
 from trackcli.contracts.training import Batch, Outputs
 from trackcli.geometry.boxes import box_iou, centers_and_sizes
@@ -35,7 +36,7 @@ class DiouLoss(Loss):
         positive = (box_iou(anchors_xyxy, truth_xyxy) >= self.positive_iou) & has_target.squeeze(-1)
         boxes_xyxy = decode_deltas(anchors_xyxy, output.deltas.float())
         loss = diou_loss(boxes_xyxy, truth_xyxy.expand_as(boxes_xyxy))
-        return {"box": (loss * positive).sum() / positive.sum().clamp(min=1)}
+        return {"box": masked_mean(loss, positive, batch.counting)}
 
 
 def diou_loss(boxes_xyxy: Tensor, truth_xyxy: Tensor) -> Tensor:

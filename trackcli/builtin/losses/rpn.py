@@ -10,6 +10,7 @@ from torch import Tensor
 from trackcli.builtin.config import RpnLossConfig
 from trackcli.builtin.labels.anchors import AnchorAssigner
 from trackcli.contracts.components import Loss
+from trackcli.contracts.counting import masked_mean
 from trackcli.contracts.predictions import AnchorOutput
 from trackcli.contracts.shapes import LevelShape
 from trackcli.contracts.training import Batch, Outputs
@@ -38,13 +39,8 @@ class RpnLoss(Loss):
         )
         log_probability = output.logits.float().log_softmax(dim=-1)
         classification = (
-            masked_mean(-log_probability[..., 1], labels.positive)
-            + masked_mean(-log_probability[..., 0], labels.negative)
+            masked_mean(-log_probability[..., 1], labels.positive, batch.counting)
+            + masked_mean(-log_probability[..., 0], labels.negative, batch.counting)
         ) / 2
         error = F.smooth_l1_loss(output.deltas.float(), labels.deltas, reduction="none").sum(dim=-1)
-        return classification, masked_mean(error, labels.positive)
-
-
-def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the true elements of ``mask``; 0, with zero gradient, where there are none."""
-    return (values * mask).sum() / mask.sum().clamp(min=1)
+        return classification, masked_mean(error, labels.positive, batch.counting)

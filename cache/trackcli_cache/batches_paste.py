@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trackcli.training.augment import Affine, Image, bounds, transform_points, warp
+from trackcli_cache.batches_views import Affine, Image, bounds, transform_points, warp
 
 FEATHER_SIGMA = 0.7
 """Blur of the cut's edge in pixels, so that it does not give the object away."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sprite:
     """An object to paste.
 

@@ -1,0 +1,201 @@
+"""Random views of a cached crop, and labels that follow them exactly.
+
+A view without rotation is a rectangle of whole crop pixels: cutting it is a slice and a resize, and labels are computed
+from that very rectangle. Only a rotated view is warped. All maps are in continuous coordinates: pixel i covers
+[i, i + 1).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+Affine = NDArray[np.float64]
+"""``(2, 3)`` map."""
+
+AREA_FROM = 2.0
+"""From this reduction on a view is resized by averaging areas; under it, bilinear sampling misses no pixel."""
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """Limits of the random changes of one crop; lengths in pixels of the view.
+
+    Attributes:
+        shift: Largest shift of the target from the centre, in x and in y.
+        scale: Largest relative change of scale, up and down alike.
+        aspect: Largest relative change of the aspect ratio.
+        rotation: Largest rotation in degrees.
+        low_resolution: Chance that the view is shrunk and enlarged again.
+    """
+
+    shift: float = 0.0
+    scale: float = 0.0
+    aspect: float = 0.0
+    rotation: float = 0.0
+    low_resolution: float = 0.0
+
+
+class Window(NamedTuple):
+    """A rectangle of whole crop pixels that becomes a square view; it may reach over the crop's border."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def to_view(self, size: int) -> Affine:
+        """The map from crop pixels to the pixels of a view of ``size``."""
+        x, y = size / self.width, size / self.height
+        return np.array([[x, 0.0, -self.left * x], [0.0, y, -self.top * y]])
+
+    def lies_in(self, side: int) -> bool:
+        """Whether it needs no pixel from outside a square crop."""
+        return self.left >= 0 and self.top >= 0 and self.left + self.width <= side and self.top + self.height <= side
+
+
+@dataclass(frozen=True)
+class ViewRequest:
+    """What shall be seen, before it is rounded to whole pixels.
+
+    Attributes:
+        center_xy: The target's centre, in crop pixels.
+        scale_xy: View pixels per crop pixel before rotation.
+        shift_xy: Where the target's centre shall be, from the view's centre.
+        angle: Rotation in radians.
+    """
+
+    center_xy: tuple[float, float]
+    scale_xy: tuple[float, float]
+    shift_xy: tuple[float, float]
+    angle: float = 0.0
+
+    def window(self, size: int) -> Window:
+        """The rectangle of whole pixels that comes nearest; only for requests without rotation."""
+        sides = [max(1, round(size / scale)) for scale in self.scale_xy]
+        left, top = (
+            round(center - shift / scale - side / 2)
+            for center, shift, scale, side in zip(self.center_xy, self.shift_xy, self.scale_xy, sides, strict=True)
+        )
+        return Window(left, top, sides[0], sides[1])
+
+    def affine(self, size: int) -> Affine:
+        """The exact map from crop to view."""
+        cosine, sine = math.cos(self.angle), math.sin(self.angle)
+        linear = np.array([[cosine, -sine], [sine, cosine]]) * np.array(self.scale_xy)
+        offset = size / 2 + np.array(self.shift_xy) - linear @ np.array(self.center_xy)
+        return np.column_stack((linear, offset))
+
+    def moved(self, corner_xy: tuple[float, float], scale: float) -> ViewRequest:
+        """The same view of another crop of the scene, in whose pixels x is ``(x - corner) · scale`` of this one's."""
+        center = tuple((value - corner) * scale for value, corner in zip(self.center_xy, corner_xy, strict=True))
+        return ViewRequest(
+            (center[0], center[1]), (self.scale_xy[0] / scale, self.scale_xy[1] / scale), self.shift_xy, self.angle
+        )
+
+
+def random_request(
+    rng: np.random.Generator, settings: ViewSettings, *, center_xy: tuple[float, float], zoom: float
+) -> ViewRequest:
+    """A random view whose target lies near the middle.
+
+    Args:
+        rng: Source of randomness; exactly five numbers are drawn.
+        settings: Limits.
+        center_xy: The target's centre in crop pixels.
+        zoom: View pixels per crop pixel without change of scale.
+    """
+    scale, aspect, turn, x, y = (2 * rng.random(5) - 1).tolist()
+    enlarged = zoom * math.exp(scale * math.log1p(settings.scale))
+    stretch = math.exp(0.5 * aspect * math.log1p(settings.aspect))
+    return ViewRequest(
+        center_xy,
+        (enlarged * stretch, enlarged / stretch),
+        (x * settings.shift, y * settings.shift),
+        math.radians(turn * settings.rotation),
+    )
+
+
+def cut_window(image: Image, window: Window, out: Image, *, fill: tuple[float, ...] | None = None) -> None:
+    """Cut a window and resize it into ``out``, a square contiguous image; pixels from outside take ``fill``.
+
+    ``fill`` defaults to the image's mean, which is computed only if it is needed.
+    """
+    left, top, right, bottom = window.left, window.top, window.left + window.width, window.top + window.height
+    inner = image[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+    if inner.shape[:2] != (window.height, window.width):
+        region = np.empty((window.height, window.width, 3), np.uint8)
+        region[:] = np.rint(mean_color(image) if fill is None else fill)
+        x, y = max(-left, 0), max(-top, 0)
+        region[y : y + inner.shape[0], x : x + inner.shape[1]] = inner
+        inner = region
+    size = out.shape[0]
+    if inner.shape[:2] == (size, size):
+        np.copyto(out, inner)
+        return
+    area = max(window.width, window.height) >= AREA_FROM * size
+    cv2.resize(inner, (size, size), dst=out, interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR)
+
+
+def warp(
+    image: NDArray[np.uint8],
+    to_view: Affine,
+    size: int,
+    *,
+    fill: tuple[float, ...] | None = None,
+    out: Image | None = None,
+) -> Image:
+    """Render a view; pixels from outside take ``fill``, by default the image's mean.
+
+    OpenCV's pixel centres are integers, ours + ½.
+    """
+    linear, offset = to_view[:, :2], to_view[:, 2]
+    half = np.full(2, 0.5)
+    integer = np.column_stack((linear, linear @ half + offset - half))
+    value = mean_color(image) if fill is None else fill
+    warped = cv2.warpAffine(
+        image, integer, (size, size), out, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=value
+    )
+    return np.asarray(warped, dtype=np.uint8)
+
+
+def mean_color(image: Image) -> tuple[float, ...]:
+    """Mean RGB of an image."""
+    return tuple(cv2.mean(image)[:3])
+
+
+def lose_resolution(image: Image, rng: np.random.Generator) -> None:
+    """Make the image, in place, what a small and distant target looks like after it was enlarged."""
+    size = image.shape[0]
+    small = max(8, round(size * (0.2 + 0.4 * rng.random())))
+    shrunk = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
+    cv2.resize(shrunk, (size, size), dst=image, interpolation=cv2.INTER_LINEAR)
+
+
+def transform_points(points_xy: NDArray[np.floating], to_view: Affine) -> NDArray[np.float64]:
+    """``(N, 2)`` points under an affine map."""
+    moved: NDArray[np.float64] = points_xy @ to_view[:, :2].T + to_view[:, 2]
+    return moved
+
+
+def transform_boxes(boxes_xyxy: NDArray[np.floating], to_view: Affine) -> NDArray[np.float64]:
+    """``(N, 4)`` upright boxes of transformed boxes, taking each object for the ellipse that fills its box.
+
+    Without rotation this is exact; with rotation it does not blow the box up as its corners would.
+    """
+    middle = transform_points((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2, to_view)
+    half = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) / 2
+    reach = np.sqrt(np.square(half) @ np.square(to_view[:, :2]).T)
+    boxes: NDArray[np.float64] = np.concatenate((middle - reach, middle + reach), axis=1)
+    return boxes
+
+
+def bounds(points_xy: NDArray[np.floating]) -> NDArray[np.float64]:
+    """``(4,)`` upright box of ``(N, 2)`` points."""
+    return np.concatenate((points_xy.min(axis=0), points_xy.max(axis=0))).astype(np.float64)

@@ -1,0 +1,145 @@
+"""Several processes and batched steps: other ways to the same results."""
+
+from __future__ import annotations
+
+import multiprocessing
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from trackcli.errors import InputDataError
+from trackcli.evaluation.baselines import HoldTracker
+from trackcli.evaluation.batched import Batched
+from trackcli.evaluation.contenders import make_tracker
+from trackcli.evaluation.datasets import SequenceSet, load_folder_sequences
+from trackcli.evaluation.methods import OneByOne, Processes, Task
+from trackcli.evaluation.one_pass import TrackerFailedError, run_tracker
+from trackcli.evaluation.results import ResultStore, Trajectory
+from trackcli.evaluation.runner import evaluate
+from trackcli.tracking.tracker import Tracker, load
+
+LENGTHS = {"a": 4, "b": 9, "c": 2, "d": 6, "e": 3}
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> SequenceSet:
+    """Five sequences of different lengths and sizes in which a textured square moves."""
+    for seed, (name, frames) in enumerate(LENGTHS.items()):
+        folder = tmp_path / "clips" / name
+        (folder / "img").mkdir(parents=True)
+        rng = np.random.default_rng(seed)
+        height, width = 120 + 16 * seed, 200 - 12 * seed
+        ground = cv2.resize(rng.integers(0, 255, (12, 20, 3), dtype=np.uint8), (width, height))
+        target = rng.integers(0, 255, (30, 24, 3), dtype=np.uint8)
+        for index in range(frames):
+            image = ground.copy()
+            image[40:70, 30 + 3 * index : 54 + 3 * index] = target
+            cv2.imwrite(str(folder / "img" / f"{index:03d}.png"), image)
+        boxes = [f"{30 + 3 * index},40,24,30" for index in range(frames)]
+        (folder / "groundtruth.txt").write_text("\n".join(boxes) + "\n")
+    return load_folder_sequences(tmp_path / "clips")
+
+
+@pytest.fixture(scope="module")
+def small(untrained_tracker: Path) -> Tracker:
+    return load(untrained_tracker, device="cpu")
+
+
+def run_all(method, clips: SequenceSet, repetitions: int = 1) -> dict[Task, Trajectory]:
+    tasks = [Task(index, repetition) for index in range(len(clips)) for repetition in range(repetitions)]
+    return dict(method.run(clips, tasks))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5, 8])
+def test_many_sequences_in_one_step_equal_one_at_a_time(clips: SequenceSet, small: Tracker, rows: int) -> None:
+    """To float tolerance: sums over a batch may be added up in another order, and a tracker is fed what it said."""
+    batched = run_all(Batched(small, rows), clips)
+    for index, sequence in enumerate(clips):
+        alone = run_tracker(small, sequence)
+        np.testing.assert_allclose(batched[Task(index)].boxes_xywh, alone.boxes_xywh, atol=0.02, err_msg=sequence.name)
+        np.testing.assert_allclose(batched[Task(index)].scores, alone.scores, atol=1e-3)
+
+
+def test_rows_are_refilled_in_order_and_shorter_sequences_are_done_sooner(clips: SequenceSet, small: Tracker) -> None:
+    done = [clips.names[task.index] for task, _ in Batched(small, 2).run(clips, [Task(index) for index in range(5)])]
+    assert done == ["a", "c", "b", "d", "e"]  # c follows a in its row; d follows c while b goes on
+
+
+def test_a_batched_step_is_shared_out_among_its_rows(clips: SequenceSet, small: Tracker) -> None:
+    batched = run_all(Batched(small, 5), clips)
+    assert all((run.seconds > 0).all() for run in batched.values())
+    first = [run.seconds[1] for run in batched.values()]
+    assert first == pytest.approx([first[0]] * 5)
+
+
+def test_repetitions_of_a_sequence_may_share_a_batch(clips: SequenceSet, small: Tracker) -> None:
+    batched = run_all(Batched(small, 4), clips[:2], repetitions=2)
+    assert set(batched) == {Task(0, 0), Task(0, 1), Task(1, 0), Task(1, 1)}
+    np.testing.assert_allclose(batched[Task(0, 0)].boxes_xywh, batched[Task(0, 1)].boxes_xywh, atol=0.02)
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_very_results_of_one(
+    clips: SequenceSet, untrained_tracker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        one = run_all(OneByOne(load(untrained_tracker, device="cpu")), clips)
+    finally:
+        torch.set_num_threads(threads)
+    method = Processes(partial(make_tracker, str(untrained_tracker), "cpu"), 2)
+    two = run_all(method, clips)
+    assert set(two) == set(one)
+    for task, trajectory in one.items():
+        np.testing.assert_array_equal(two[task].boxes_xywh, trajectory.boxes_xywh)
+        np.testing.assert_array_equal(two[task].scores, trajectory.scores)
+    assert {"decode", "network", "start"} <= set(method.timer.milliseconds())
+    assert multiprocessing.active_children() == []
+
+
+def test_a_process_that_fails_names_the_sequence_and_what_was_finished_is_kept(
+    clips: SequenceSet, tmp_path: Path
+) -> None:
+    (tmp_path / "clips" / "d" / "img" / "004.png").write_bytes(b"no image")
+    store = ResultStore(tmp_path / "out")
+    method = Processes(partial(make_tracker, "hold", "cpu"), 1)
+    with store.claimed("hold"), pytest.raises(InputDataError, match=r"clips/d/img/004\.png' cannot be decoded"):
+        evaluate(method, clips, store=store)
+    assert [name for name in LENGTHS if store.has(name)] == ["a", "b", "c"]
+    assert multiprocessing.active_children() == []
+
+
+class FailingTracker(HoldTracker):
+    """Fails in its third frame."""
+
+    def start(self, image: np.ndarray, boxes_xywh: np.ndarray) -> None:
+        super().start(image, boxes_xywh)
+        self.left = 2
+
+    def update(self, image: np.ndarray):
+        self.left -= 1
+        if self.left == 0:
+            raise ZeroDivisionError("float division by zero")
+        return super().update(image)
+
+
+def test_a_tracker_s_own_failure_names_the_sequence(clips: SequenceSet) -> None:
+    with pytest.raises(TrackerFailedError) as caught:
+        evaluate(FailingTracker(), clips)
+    assert str(caught.value) == (
+        "the tracker failed on sequence a: ZeroDivisionError: float division by zero; "
+        "run again with --debug for the traceback, or leave it out with --sequences"
+    )
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_a_batch_names_the_sequence_whose_image_is_broken(clips: SequenceSet, small: Tracker, tmp_path: Path) -> None:
+    (tmp_path / "clips" / "b" / "img" / "003.png").write_bytes(b"no image")
+    with pytest.raises(InputDataError, match=r"clips/b/img/003\.png' cannot be decoded"):
+        run_all(Batched(small, 3), clips)

@@ -1,0 +1,171 @@
+"""What a report on an evaluation is made of: the kept results of all trackers, scored anew against the dataset."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trackcli_cache.errors import CacheError
+
+from trackcli.errors import InputDataError, UsageError
+from trackcli.evaluation.datasets import SequenceSet, load_sequences
+from trackcli.evaluation.layouts import detect_layout
+from trackcli.evaluation.protocols import Measure, Protocol, find_protocol
+from trackcli.evaluation.results import ResultStore
+from trackcli.evaluation.runner import TrackerResult, read_results
+from trackcli.evaluation.variants import Variant, find_variant
+from trackcli.reporting.manifest import MANIFEST_FILE, Manifest, read_manifest
+
+_NAMED = 3
+"""How many names a note shows before it says how many more there are."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entrant:
+    """One tracker in a report.
+
+    Attributes:
+        label: Its name.
+        store: Its result files.
+        result: Its scores on the sequences that all trackers have.
+        style: Number of its colour in every chart, its rank.
+    """
+
+    label: str
+    store: ResultStore
+    result: TrackerResult
+    style: int
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Trackers compared on one dataset.
+
+    Attributes:
+        manifest: What was evaluated.
+        protocol: Which measures are shown; the first ranks.
+        variant: How frames were counted.
+        sequences: Those that every tracker has results of and whose truth is public.
+        entrants: The trackers, best first.
+        notes: What the reader must know: what was left out, one line each.
+    """
+
+    manifest: Manifest
+    protocol: Protocol
+    variant: Variant
+    sequences: SequenceSet
+    entrants: tuple[Entrant, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> Measure:
+        """The measure that ranks."""
+        return self.protocol.measures[0]
+
+
+def find_evaluations(folder: Path) -> list[Path]:
+    """The parts of a results folder that ``trackcli eval -o`` noted: itself, or its sub-folders in order of name."""
+    if (folder / MANIFEST_FILE).is_file():
+        return [folder]
+    return sorted(path for path in folder.iterdir() if path.is_dir() and (path / MANIFEST_FILE).is_file())
+
+
+def gather(
+    folder: Path, *, root: Path | None = None, dataset: str | None = None, variant: str | None = None
+) -> Evaluation:
+    """Read and score the results in ``<output>/<dataset>``.
+
+    Args:
+        folder: One dataset's results: a sub-folder per tracker.
+        root: Where the dataset is, if not where it was; needed where ``trackcli eval`` left no note.
+        dataset: Its layout, if there is no note; ``folder`` by default.
+        variant: Count frames so, instead of as noted.
+
+    Raises:
+        InputDataError: if the dataset or the results are not there or cannot be used.
+        UsageError: for an unknown variant or dataset.
+    """
+    manifest = _manifest(folder, root, dataset)
+    protocol = find_protocol(manifest.protocol, manifest.dataset)
+    counted = find_variant(variant or manifest.variant, manifest.dataset)
+    stores = _find_stores(folder, manifest)
+    if not stores:
+        raise InputDataError(
+            f"{folder} holds no results of {manifest.sequences[0]} or the other sequences; expected a folder per "
+            f"tracker with {manifest.sequences[0]}.txt in it, as trackcli eval -o writes them"
+        )
+    common, notes = _common_sequences(stores, manifest.sequences, folder)
+    sequences = _load(manifest, common, root is not None)
+    public = [sequence.name for sequence in sequences if not sequence.truth_hidden]
+    if not public:
+        raise InputDataError(
+            f"the ground truth of {manifest.dataset} {manifest.split or ''} is not public: there is nothing to compare "
+            "with; make a file for its server with trackcli eval --submit"
+        )
+    if len(public) < len(common):
+        notes.append(f"{len(common) - len(public)} sequences without public ground truth are left out")
+        sequences = _load(manifest, public, root is not None)
+    scored = [(label, store, read_results(store, sequences, variant=counted)) for label, store in stores.items()]
+    scored.sort(key=lambda entry: -protocol.measures[0].read(entry[2].score))
+    entrants = tuple(Entrant(label, store, result, rank) for rank, (label, store, result) in enumerate(scored))
+    return Evaluation(manifest, protocol, counted, sequences, entrants, tuple(notes))
+
+
+def _manifest(folder: Path, root: Path | None, dataset: str | None) -> Manifest:
+    if (folder / MANIFEST_FILE).is_file():
+        manifest = read_manifest(folder)
+        return manifest if root is None else replace(manifest, root=root)
+    if root is None:
+        raise InputDataError(f"{folder} has no {MANIFEST_FILE}; say where the dataset is with --root DIR")
+    name = dataset or "folder"
+    protocol = find_protocol(None, name)
+    names = load_sequences(name, root).names
+    return Manifest(name, root, None, protocol.name, protocol.variant, names)
+
+
+def _find_stores(folder: Path, manifest: Manifest) -> dict[str, ResultStore]:
+    """A store per tracker, by label: the sub-folders, and results that were read from elsewhere."""
+    folders = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()} | dict(manifest.elsewhere)
+    layouts = {
+        label: layout
+        for label, path in folders.items()
+        if path.is_dir() and (layout := detect_layout(path, manifest.sequences)) is not None
+    }
+    return {label: ResultStore(folders[label], layout) for label, layout in layouts.items()}
+
+
+def _common_sequences(
+    stores: dict[str, ResultStore], sequences: Sequence[str], folder: Path
+) -> tuple[list[str], list[str]]:
+    """The sequences that all have, since means over different sequences compare nothing; and who lacks which."""
+    notes = []
+    missing = {label: [name for name in sequences if not store.has(name)] for label, store in stores.items()}
+    common = [name for name in sequences if not any(name in lacking for lacking in missing.values())]
+    for label, lacking in missing.items():
+        if lacking:
+            named = ", ".join(lacking[:_NAMED]) + (
+                f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
+            )
+            notes.append(f"{label} lacks {len(lacking)} of {len(sequences)} sequences: {named}")
+    if not common:
+        raise InputDataError(
+            f"{folder}: no sequence has results of all {len(stores)} trackers ({'; '.join(notes)}); "
+            "finish them with trackcli eval, or move unfinished trackers' folders away"
+        )
+    if notes:
+        notes.append(f"all trackers are compared on the {len(common)} sequences that each of them has")
+    return common, notes
+
+
+def _load(manifest: Manifest, names: Sequence[str], moved: bool) -> SequenceSet:
+    patterns = [glob.escape(name) for name in names]
+    try:
+        return load_sequences(manifest.dataset, manifest.root, patterns, split=manifest.split)
+    except (CacheError, InputDataError, UsageError) as error:
+        if not manifest.root.is_dir() and not moved:
+            raise InputDataError(
+                f"dataset {manifest.dataset} is no longer at {manifest.root}; say where it is with --root DIR"
+            ) from error
+        raise InputDataError(f"the dataset does not fit the results: {error}") from error

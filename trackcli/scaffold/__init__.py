@@ -1,0 +1,1 @@
+"""New plugins: complete small packages, written from templates by ``trackcli plugins new``."""

@@ -1,0 +1,136 @@
+"""Changes of pixels where the network is: uint8 crops become float ones, mirrored, blurred, recoloured, with noise.
+
+What happens to a crop follows from its :class:`Appearance` alone, so it is the same on every device (up to the rounding
+of floats) and however a batch is divided. The CPU has a path of its own: OpenCV does there what torch's operators take
+ten times as long for, crop by crop, while it is in the processor's cache.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trackcli.training.appearance import LUMA, Appearance
+
+_HALF_RANGE = 128.0
+_NOISE_STD = float(np.sqrt(4 * (256**2 - 1) / 12))
+"""Of the sum of four random bytes."""
+
+
+def augment_images(images: Tensor, look: Appearance, device: torch.device) -> Tensor:
+    """Change crops on a device.
+
+    Args:
+        images: ``(B, 3, S, S)`` uint8 RGB in the host's memory; channels last, or they are copied.
+        look: What shall change, for each of them.
+        device: Where the result is wanted.
+
+    Returns:
+        ``(B, 3, S, S)`` float32 in 0..255 on ``device``, channels last.
+    """
+    pixels = images.permute(0, 2, 3, 1).contiguous()
+    changed = _on_cpu(pixels, look) if device.type == "cpu" else _with_torch(pixels, look, device)
+    return changed.permute(0, 3, 1, 2)
+
+
+def _on_cpu(pixels: Tensor, look: Appearance) -> Tensor:
+    result = torch.empty(pixels.shape, dtype=torch.float32)
+    source, target = pixels.numpy(), result.numpy()
+    recoloured = _changes_colour(look)
+    for row in range(len(source)):
+        image = cv2.flip(source[row], 1) if look.flip[row] else source[row]
+        out = target[row]
+        np.copyto(out, image)
+        if np.any(look.blur_wh[row] > 1):
+            width, height = look.blur_wh[row].tolist()
+            cv2.blur(out.copy(), (width, height), out, borderType=cv2.BORDER_REPLICATE)
+        if recoloured[row]:
+            bias = float(look.bias[row]) * sum(w * mean for w, mean in zip(LUMA, cv2.mean(image), strict=False))
+            cv2.transform(out, np.column_stack((look.matrix[row], np.full(3, bias))), out)
+        if look.noise[row] > 0:
+            result[row] += _noise(look.noise[row : row + 1], look.noise_key[row : row + 1], result[row : row + 1])[0]
+        if recoloured[row] or look.noise[row] > 0:
+            np.clip(out, 0.0, 255.0, out=out)
+    return result
+
+
+def _with_torch(pixels: Tensor, look: Appearance, device: torch.device) -> Tensor:
+    """The same with torch's operators on whole batches."""
+    moved = pixels.to(device, non_blocking=True)
+    flip = _moved(look.flip, device)[:, None, None, None]
+    images = torch.where(flip, moved.flip(2), moved).float()
+    means = images.mean(dim=(1, 2)) @ images.new_tensor(LUMA)
+    blurred = np.flatnonzero((look.blur_wh > 1).any(axis=1))
+    if len(blurred):
+        rows = _moved(blurred, device)
+        images[rows] = _box_blur(images[rows], _moved(look.blur_wh[blurred], device))
+    if _changes_colour(look).any():
+        bias = (_moved(look.bias, device) * means)[:, None, None].expand(-1, 1, 3)
+        flat = images.flatten(1, 2)
+        images = torch.baddbmm(bias, flat, _moved(look.matrix, device).mT).view_as(images)
+    noisy = np.flatnonzero(look.noise > 0)
+    if len(noisy):
+        rows = _moved(noisy, device)
+        images[rows] += _noise(look.noise[noisy], look.noise_key[noisy], images[rows])
+    return images.clamp_(0.0, 255.0)
+
+
+def _moved(values: NDArray[np.generic], device: torch.device) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values)).to(device, non_blocking=True)
+
+
+def _changes_colour(look: Appearance) -> NDArray[np.bool_]:
+    changes: NDArray[np.bool_] = (look.matrix != np.eye(3, dtype=np.float32)).any(axis=(1, 2)) | (look.bias != 0)
+    return changes
+
+
+def _box_blur(images: Tensor, sizes_wh: Tensor) -> Tensor:
+    """Mean over a box around each pixel; the border's pixels are repeated outside.
+
+    Args:
+        images: ``(B, H, W, 3)`` float.
+        sizes_wh: ``(B, 2)`` odd int64.
+    """
+    across = _running_mean(images.transpose(1, 2), sizes_wh[:, 0]).transpose(1, 2)
+    return _running_mean(across, sizes_wh[:, 1])
+
+
+def _running_mean(values: Tensor, sizes: Tensor) -> Tensor:
+    """Mean over ``sizes[b]`` neighbours along dimension 1 of ``(B, L, K, 3)``: two reads of a running total."""
+    length = values.shape[1]
+    centred = values - _HALF_RANGE  # keeps the total small, and with it its rounding
+    total = torch.nn.functional.pad(centred.cumsum(dim=1), (0, 0, 0, 0, 1, 0))
+    place, reach = torch.arange(length, device=values.device)[None], (sizes[:, None] - 1) // 2
+    first, last = (place - reach).clamp(min=0), (place + reach).clamp(max=length - 1)
+
+    def column(index: Tensor) -> Tensor:
+        return index[:, :, None, None].expand(-1, -1, *values.shape[2:])
+
+    inside = total.gather(1, column(last + 1)) - total.gather(1, column(first))
+    before = (reach - place).clamp(min=0)[:, :, None, None] * centred[:, :1]
+    after = (place + reach - (length - 1)).clamp(min=0)[:, :, None, None] * centred[:, -1:]
+    return (inside + before + after) / sizes[:, None, None, None] + _HALF_RANGE
+
+
+def _noise(std: NDArray[np.float32], keys: NDArray[np.int64], images: Tensor) -> Tensor:
+    """Nearly normal noise in the shape of ``images``, from integers that are exact everywhere: no generator's state."""
+    count = images[0].numel()
+    device = images.device
+    key = _hash(_moved(keys, device))[:, None]
+    bits = _hash(torch.arange(count, device=device)[None] ^ key)
+    bytes_sum = (bits & 255) + (bits >> 8 & 255) + (bits >> 16 & 255) + (bits >> 24)
+    normal = (bytes_sum.float() - 4 * 127.5) * (_moved(std, device)[:, None] / _NOISE_STD)
+    return normal.view_as(images)
+
+
+def _hash(numbers: Tensor) -> Tensor:
+    """Mix 32-bit numbers kept in int64 (C. Wellons' ``lowbias32``)."""
+    mask = 0xFFFFFFFF
+    mixed = numbers & mask
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        mixed = mixed ^ (mixed >> shift)
+        mixed = (mixed * factor) & mask
+    return mixed ^ (mixed >> 16)
