@@ -177,7 +177,7 @@ def test_numbers_of_an_indexed_mask_are_told_apart_whatever_its_palette(tmp_path
     assert read_png_palette(path.read_bytes()) == palette
     mask = MaskFile(path, (3, 4))
     for label in (1, 2, 3, 4, 255):
-        assert np.array_equal(mask.pixels_of(label), INDICES == label)
+        assert np.array_equal(mask.pixels_of(label), label == INDICES)
 
 
 def test_a_grey_mask_holds_the_numbers_themselves(tmp_path):

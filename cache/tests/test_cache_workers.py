@@ -159,7 +159,7 @@ def test_workers_do_not_inherit_the_lock(root, tmp_path):
     try:
         wait_until(lambda: len(inodes_of(output)) >= 1)
         for worker in children_of(process):
-            files = [os.readlink(path) for path in Path(f"/proc/{worker}/fd").iterdir()]
+            files = [str(path.readlink()) for path in Path(f"/proc/{worker}/fd").iterdir()]
             assert not any(name.endswith(LOCK_NAME) for name in files)
         with pytest.raises(CacheError, match="another process is writing"), only_writer(output):
             pass

@@ -24,6 +24,10 @@ from trackcli_cache.reader import CropCache
 from trackcli_cache.sampling import Part
 from trackcli_cache.windows import context_side
 
+_IGNORED = np.uint8(Mark.IGNORED)
+_NO_BOXES = np.zeros((0, 4))
+_NO_CATEGORIES = np.zeros(0, np.int64)
+
 
 @dataclass(frozen=True, eq=False)
 class Target:
@@ -94,9 +98,11 @@ class TargetReader:
         """``(M, 4)`` boxes and ``(M,)`` categories of the other objects in the search crop; ignored ones are not."""
         columns = self.cache.columns
         first, last = columns.other_offsets[record : record + 2].tolist()
+        if first == last:
+            return _NO_BOXES, _NO_CATEGORIES
         boxes = columns.other_box_xyxy[first:last]
         categories = self._categories[columns.other_category_id[first:last]]
-        known = (columns.other_marks[first:last] & Mark.IGNORED) == 0
+        known = (columns.other_marks[first:last] & _IGNORED) == 0
         return boxes[known], categories[known]
 
     def view(self, record: int, target: Target, request: ViewRequest, out: Image) -> Affine:

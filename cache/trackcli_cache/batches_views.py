@@ -189,6 +189,10 @@ def transform_boxes(boxes_xyxy: NDArray[np.floating], to_view: Affine) -> NDArra
 
     Without rotation this is exact; with rotation it does not blow the box up as its corners would.
     """
+    (x, skew_x, move_x), (skew_y, y, move_y) = to_view.tolist()
+    if not (skew_x or skew_y):
+        upright: NDArray[np.float64] = boxes_xyxy * np.array((x, y, x, y)) + np.array((move_x, move_y, move_x, move_y))
+        return upright
     middle = transform_points((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2, to_view)
     half = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) / 2
     reach = np.sqrt(np.square(half) @ np.square(to_view[:, :2]).T)

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -77,14 +81,12 @@ def test_a_second_run_reuses_what_the_first_kept_and_says_so(root: Path, tmp_pat
 
 def test_bad_ground_truth_is_named_with_file_and_line_and_exits_3(root: Path) -> None:
     truth = root / "still" / "groundtruth.txt"
-    truth.write_text("20,20,16,12\n20;20;16;12\n20,20,16,12\n")
+    truth.write_text("20,20,16,12\n20|20|16|12\n20,20,16,12\n")
     done = run_eval("--tracker", "hold", "--root", root)
     assert done.returncode == 3
     assert done.stdout == ""
-    assert done.stderr == (
-        f"error: {truth}, line 2: '20;20;16;12' is not x,y,w,h; expected 4 numbers separated by commas, tabs or "
-        "spaces\n"
-    )
+    assert done.stderr.startswith(f"error: {truth}, line 2: '20|20|16|12' is not a box; expected x,y,w,h")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_short_result_file_exits_3(root: Path, tmp_path: Path) -> None:
@@ -132,3 +134,158 @@ def test_a_composed_tracker_is_evaluated(root: Path, tmp_path: Path, untrained_t
     boxes = np.loadtxt(output / "folder" / "untrained" / "moves.txt", delimiter=",")
     assert boxes.shape == (3, 4)
     assert np.isfinite(boxes).all()
+
+
+def table_row(done: subprocess.CompletedProcess[str], name: str) -> list[str]:
+    """Cells of a row after its name."""
+    return next(line.split()[1:] for line in done.stdout.splitlines() if line.split()[:1] == [name])
+
+
+def test_variants_count_the_same_results_differently(root: Path) -> None:
+    arguments = ("--tracker", "hold", "--root", root, "--sequences", "moves")
+    ours, pysot, otb = (run_eval(*arguments, "--variant", name) for name in ("trackcli", "pysot", "otb"))
+    # overlap 1/3 in frame 2, none in frame 1, and frame 0 which two of them count
+    assert table_row(ours, "moves")[:3] == ["3", "0.333", "1.000"]
+    assert table_row(pysot, "moves")[:3] == ["3", f"{(20 + 7) / 21 / 3:.3f}", "1.000"]
+    assert table_row(otb, "moves")[:3] == ["3", f"{(20 + 7) / 21 / 2:.3f}", "1.000"]
+
+
+def test_the_got10k_protocol_shows_its_measures_and_keeps_its_layout(root: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    done = run_eval("--tracker", "hold", "--root", root, "--protocol", "got10k", "-o", output)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1].split() == ["sequence", "frames", "AO", "SR0.50", "SR0.75", "fps"]
+    files = sorted(path.name for path in (output / "folder" / "hold" / "still").iterdir())
+    assert files == ["still_001.txt", "still_confidence.txt", "still_time.txt"]
+
+
+def test_a_folder_of_foreign_results_is_read_and_said_to_be(root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "SiamX"
+    folder.mkdir()
+    (folder / "still.txt").write_text("20\t20\t16\t12\n" * 3)
+    (folder / "moves.txt").write_text("20\t20\t16\t12\n" * 3)
+    done = run_eval("--tracker", folder, "--tracker", "hold", "--root", root)
+    assert done.returncode == 0, done.stderr
+    assert table_row(done, "SiamX")[:4] == table_row(done, "hold")[:4] == ["0.643", "1.000", "0.500", "0.667"]
+    assert done.stderr == f"SiamX: reading results in the flat layout from {folder}\n"
+
+
+def test_a_foreign_folder_without_a_sequence_exits_3(root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "SiamX"
+    folder.mkdir()
+    (folder / "still.txt").write_text("20,20,16,12\n" * 3)
+    done = run_eval("--tracker", folder, "--root", root)
+    assert done.returncode == 3
+    assert f"lacks results of 1 of 2 sequences, first {folder / 'moves.txt'}" in done.stderr
+
+
+def test_several_jobs_print_the_same_table(root: Path, tmp_path: Path) -> None:
+    one, two = (
+        run_eval("--tracker", "hold", "--root", root, "--jobs", jobs, "-o", tmp_path / str(jobs)) for jobs in (1, 2)
+    )
+    assert two.returncode == 0, two.stderr
+    for name in ("moves", "still", "mean"):
+        assert table_row(two, name)[:5] == table_row(one, name)[:5]
+    files = [(tmp_path / jobs / "folder" / "hold" / "still.txt").read_bytes() for jobs in ("1", "2")]
+    assert files[0] == files[1]
+
+
+def test_a_tracker_without_a_batched_step_says_so_and_is_tracked_alone(root: Path) -> None:
+    done = run_eval("--tracker", "hold", "--root", root, "--batch", "4")
+    assert done.returncode == 0
+    assert done.stderr == "hold: has no batched step; tracking one sequence at a time\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--variant", "pysto"), "--variant pysto is unknown; did you mean 'pysot'?"),
+        (("--protocol", "vto"), "--protocol vto is unknown"),
+        (("--jobs", "2", "--batch", "2"), "--jobs and --batch are two ways to do the same; expected one of them"),
+        (("--split", "test"), "split 'test' is unknown for dataset 'folder'"),
+        (("--submit", "got10k"), "--submit got10k needs the archive to write; add -o OUT.zip"),
+        (("--submit", "otb", "-o", "x.zip"), "--submit otb is unknown"),
+    ],
+)
+def test_options_that_make_no_sense_exit_2_and_say_why(root: Path, arguments: tuple[str, ...], complaint: str) -> None:
+    done = run_eval("--tracker", "hold", "--root", root, *arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {complaint}")
+
+
+@pytest.fixture
+def got10k_test(tmp_path: Path) -> Path:
+    """A test set in GOT-10k's layout: 180 sequences of which only the first box is known."""
+    root = tmp_path / "GOT-10k"
+    names = [f"GOT-10k_Test_{number:06d}" for number in range(1, 181)]
+    _, picture = cv2.imencode(".jpg", np.full((24, 32, 3), 90, np.uint8))
+    for name in names:
+        folder = root / "test" / name
+        folder.mkdir(parents=True)
+        for index in (1, 2, 3):
+            (folder / f"{index:08d}.jpg").write_bytes(picture.tobytes())
+        (folder / "groundtruth.txt").write_text("4.5,5,8,6\n")
+    (root / "test" / "list.txt").write_text("\n".join(names) + "\n")
+    return root
+
+
+def test_a_submission_is_tracked_packed_and_said_to_be_ready(got10k_test: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "mine.zip"
+    done = run_eval("--tracker", "hold", "--root", got10k_test, "--submit", "got10k", "-o", archive)
+    assert done.returncode == 0, done.stderr
+    assert f"{archive} is ready for the server of got10k" in done.stderr
+    with zipfile.ZipFile(archive) as opened:
+        assert len(opened.namelist()) == 360
+        text = opened.read("GOT-10k_Test_000180/GOT-10k_Test_000180_001.txt").decode()
+    assert text == "4.5000,5.0000,8.0000,6.0000\n" * 3
+    assert (tmp_path / "mine" / "got10k" / "hold" / "GOT-10k_Test_000001" / "GOT-10k_Test_000001_001.txt").is_file()
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert rows[3][:5] == ["GOT-10k_Test_000001", "3", "-", "-", "-"]
+    assert rows[-1][:3] == ["all", "180", "540"]
+
+
+def test_half_a_test_set_is_refused_before_any_tracking(got10k_test: Path, tmp_path: Path) -> None:
+    arguments = ("--root", got10k_test, "--submit", "got10k", "-o", tmp_path / "mine.zip", "--sequences", "*_00000*")
+    done = run_eval("--tracker", "hold", *arguments)
+    assert done.returncode == 2
+    assert "was given 9 sequences; expected all 180 of the test set" in done.stderr
+    assert not (tmp_path / "mine").exists()
+
+
+def alive(group: int) -> list[str]:
+    """Names of the processes of a group that have not ended."""
+    stats = [path.read_text() for path in Path("/proc").glob("[0-9]*/stat") if path.is_file()]
+    fields = [(text.partition("(")[2].rpartition(")")[0], text.rpartition(")")[2].split()) for text in stats]
+    return [name for name, rest in fields if rest[0] not in "ZX" and int(rest[2]) == group]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="looks for left processes in /proc")
+def test_an_interrupt_stops_all_processes_and_keeps_what_was_finished(
+    root: Path, tmp_path: Path, untrained_tracker: Path
+) -> None:
+    write_sequence(root / "a short one", ["20,20,16,12"] * 2)
+    write_sequence(root / "long", ["20,20,16,12"] * 2000)
+    command = [
+        sys.executable,
+        "-m",
+        "trackcli.cli.main",
+        "eval",
+        "--tracker",
+        str(untrained_tracker),
+        "--device",
+        "cpu",
+    ]
+    options = ["--root", str(root), "--jobs", "2", "-o", str(tmp_path / "out")]
+    process = subprocess.Popen([*command, *options], start_new_session=True, stderr=subprocess.PIPE, text=True)
+    finished = tmp_path / "out" / "folder" / "untrained" / "a short one.txt"
+    deadline = time.monotonic() + 100
+    while not finished.is_file() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, words = process.communicate(timeout=30)
+    assert (process.returncode, words) == (130, "interrupted\n")
+    assert finished.is_file()
+    while alive(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert alive(process.pid) == []

@@ -21,7 +21,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_lists_every_command() -> None:
     result = run("--help")
     assert result.returncode == 0
-    for command in ("track", "train", "eval", "cache", "synth", "demo"):
+    for command in ("track", "train", "eval", "cache", "synth", "demo", "plugins", "presets", "trackers", "doctor"):
         assert f"\n  {command} " in result.stdout
 
 

@@ -26,7 +26,7 @@ def test_a_preset_is_shown_as_a_config_file() -> None:
     shown = trackcli("presets", "show", "default")
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.startswith("# default: The recipe of the shipped tracker")
-    assert "# trackcli train --preset default --data CACHE -o RUN\n" in shown.stdout
+    assert "# trackcli train --preset default [--data CACHE] [-o RUN]\n" in shown.stdout
     recipe = tomllib.loads(shown.stdout)
     assert (recipe["complete"], recipe["matcher"]["channels"], recipe["train"]["steps"]) == (True, 112, 3600)
     content = json.loads(trackcli("presets", "show", "default", "--json").stdout)

@@ -109,7 +109,7 @@ def test_every_setting_is_written_out_so_that_new_defaults_change_no_old_file(un
 
 def test_a_name_with_its_distribution_stays_so_in_the_file(tmp_path: Path) -> None:
     planned = small_plan()
-    save_tracker(tmp_path / "a.safetensors", build_model(planned), planned, installed(), {})
+    save_tracker(tmp_path / "a.safetensors", build_model(planned), planned, {})
     assert read_header(tmp_path / "a.safetensors").recipe.matcher.name == "trackcli:dw-xcorr"
 
 
@@ -135,7 +135,7 @@ def test_weights_are_stored_in_half_unless_it_cannot_hold_them(tmp_path: Path) -
     planned = small_plan()
     model = build_model(planned)
     model.backbone.get_buffer("bn1.running_var").fill_(1e6)
-    save_tracker(tmp_path / "a.safetensors", model, planned, installed(), {})
+    save_tracker(tmp_path / "a.safetensors", model, planned, {})
     stored = load_file(tmp_path / "a.safetensors")
     assert stored["backbone.conv1.weight"].dtype == torch.float16
     assert stored["backbone.bn1.running_var"].dtype == torch.float32
@@ -147,7 +147,7 @@ def test_weights_are_stored_in_half_unless_it_cannot_hold_them(tmp_path: Path) -
 def test_saving_leaves_nothing_beside_the_file(tmp_path: Path) -> None:
     planned = small_plan()
     for _ in range(2):
-        save_tracker(tmp_path / "a.safetensors", build_model(planned), planned, installed(), {})
+        save_tracker(tmp_path / "a.safetensors", build_model(planned), planned, {})
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
 
 

@@ -67,13 +67,13 @@ def test_nothing_named_still_works_beside_a_plugin_that_re_uses_the_names(regist
     assert (recipe.preset, recipe.head.name) == ("trackcli:siamrpn-pp", "trackcli:rpn")
     assert [loss.name for loss in recipe.loss] == ["trackcli:rpn"]
     assert recipe.matcher.name == "dw-xcorr"  # nobody else has it
-    assert component_versions(plan(recipe, registry), registry)["head:rpn"] == "trackcli 0.1.0"
+    assert component_versions(plan(recipe, registry))["head:rpn"] == "trackcli 0.1.0"
 
 
 def test_a_presets_names_are_those_of_its_own_distribution(registry: Registry) -> None:
     recipe = completed(registry, {"preset": "Copycat_Trackers:siamrpn-pp"}).recipe
     assert (recipe.head.name, recipe.train.epochs) == ("Copycat_Trackers:rpn", 7)
-    assert component_versions(plan(recipe, registry), registry)["head:rpn"] == "Copycat_Trackers 2.0"
+    assert component_versions(plan(recipe, registry))["head:rpn"] == "Copycat_Trackers 2.0"
 
 
 def test_a_home_preset_and_a_heads_losses_are_those_of_their_own_distribution(registry: Registry) -> None:
@@ -104,7 +104,7 @@ def test_a_file_means_the_distribution_that_it_records(registry: Registry) -> No
     alone = Registry([entry for entry in registry.provided if entry.distribution == "trackcli"])
     planned = plan(completed(alone, {}).recipe, alone)
     assert recipe_data(planned)["head"]["name"] == "rpn"
-    settled = settle(planned.recipe, component_versions(planned, alone), registry, file="old.safetensors")
+    settled = settle(planned.recipe, component_versions(planned), registry, file="old.safetensors")
     assert settled.head.name == "trackcli:rpn"
     assert [loss.name for loss in settled.loss] == ["trackcli:rpn"]
     assert plan(settled, registry).head.spec.summary != "Another"
@@ -112,7 +112,7 @@ def test_a_file_means_the_distribution_that_it_records(registry: Registry) -> No
 
 def test_a_loss_that_only_others_provide_is_not_needed_for_tracking(registry: Registry) -> None:
     planned = plan(completed(registry, {}).recipe, registry)
-    components = component_versions(planned, registry) | {"loss:rpn": "elsewhere 1.0"}
+    components = component_versions(planned) | {"loss:rpn": "elsewhere 1.0"}
     bare = planned.recipe.model_copy(update={"loss": (planned.recipe.loss[0].model_copy(update={"name": "rpn"}),)})
     assert settle(bare, components, registry, file="f").loss == ()
 

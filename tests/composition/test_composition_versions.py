@@ -14,7 +14,7 @@ from trackcli.composition.defaults import complete
 from trackcli.composition.plan import check_settings
 from trackcli.composition.versions import Recorded, VersionWarning, recorded, settle
 from trackcli.config.recipe import Recipe
-from trackcli.errors import PluginError
+from trackcli.errors import ConfigError, PluginError
 from trackcli.host.registry import Registry, installed
 from trackcli.host.specs import MatcherSpec
 
@@ -146,3 +146,38 @@ def test_what_cannot_be_a_distribution_and_version_is_never_repeated(text: Any) 
 
 def test_what_is_recorded_is_found_by_bare_name() -> None:
     assert recorded({"loss:a": "my-dist 1.2"}, "loss", "other:a") == Recorded("my-dist", "1.2")
+
+
+def whole_file(**matcher: Any) -> dict[str, Any]:
+    """What ``--print-config`` writes, with another matcher."""
+    data = complete({"preset": "siamrpn-pp"}, installed()).recipe.model_dump(mode="json", exclude_none=True)
+    return {"complete": True, **data, "matcher": {"name": "acme-corr", **matcher}}
+
+
+def test_a_whole_configuration_file_of_an_older_version_is_migrated(registry: Registry) -> None:
+    old = whole_file(width=64) | {"components": {"matcher:acme-corr": "acme-trackers 0.2.0"}}
+    assert complete(old, registry).recipe.matcher.settings == {"channels": 64}
+
+
+def test_a_configuration_file_of_this_version_or_of_an_unknown_one_stays_as_it_is(registry: Registry) -> None:
+    for components in ({}, {"matcher:acme-corr": "acme-trackers 0.4.1"}, {"matcher:acme-corr": 3}, {"x": "y"}):
+        found = complete(whole_file(width=64) | {"components": components}, registry)
+        assert found.recipe.matcher.settings == {"width": 64}
+
+
+def test_a_migration_of_a_configuration_file_that_fails_says_so(registry: Registry) -> None:
+    old = whole_file() | {"components": {"matcher:acme-corr": "acme-trackers 0.0.1"}}
+    with pytest.raises(PluginError, match=r"cannot migrate the settings that 0.0.1 wrote \(KeyError: 'too old'\)"):
+        complete(old, registry)
+
+
+def test_components_that_are_no_section_are_refused(registry: Registry) -> None:
+    with pytest.raises(ConfigError, match="components = 3 does not fit; expected a section"):
+        complete(whole_file() | {"components": 3}, registry)
+
+
+def test_a_name_in_a_configuration_file_is_that_of_the_distribution_that_wrote_it(registry: Registry) -> None:
+    copy = Registry(provided=list(registry.provided))
+    copy.add_plugin(Acme(), name="copy", distribution="copycat", version="1.0")
+    old = whole_file(channels=32) | {"components": {"matcher:acme-corr": "copycat 1.0"}}
+    assert complete(old, copy).recipe.matcher.name == "copycat:acme-corr"

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from trackcli_cache.datasets import AnnotatedSequence, Mark
 from trackcli_cache.errors import DatasetError
 

@@ -31,22 +31,22 @@ def write(path: Path, lines: list[str], separator: str = ",") -> Path:
 
 
 @pytest.mark.parametrize(
-    ("layout", "boxes", "times"),
+    ("layout", "files"),
     [
-        (Layout.FLAT, "clip.txt", "clip_time.txt"),
-        (Layout.FLAT, "clip.txt", "times/clip_time.txt"),
-        (Layout.GOT10K, "clip/clip_001.txt", "clip/clip_time.txt"),
-        (Layout.VOT, "baseline/clip/clip_001.txt", "baseline/clip/clip_time.txt"),
-        (Layout.VOT, "longterm/clip/clip_001.txt", "longterm/clip/clip_time.txt"),
+        (Layout.FLAT, ("clip.txt", "clip_time.txt")),
+        (Layout.FLAT, ("clip.txt", "times/clip_time.txt")),
+        (Layout.GOT10K, ("clip/clip_001.txt", "clip/clip_time.txt")),
+        (Layout.VOT, ("baseline/clip/clip_001.txt", "baseline/clip/clip_time.txt")),
+        (Layout.VOT, ("longterm/clip/clip_001.txt", "longterm/clip/clip_time.txt")),
     ],
 )
 @pytest.mark.parametrize("separator", [",", "\t", " "])
 def test_every_layout_and_separator_is_recognised(
-    sequence, tmp_path: Path, layout: Layout, boxes: str, times: str, separator: str
+    sequence, tmp_path: Path, layout: Layout, files: tuple[str, str], separator: str
 ) -> None:
     folder = tmp_path / "SiamX"
-    write(folder / boxes, BOXES, separator)
-    write(folder / times, ["0.5", "0.25", "0.25"])
+    write(folder / files[0], BOXES, separator)
+    write(folder / files[1], ["0.5", "0.25", "0.25"])
     store = find_results(folder, ["clip"])
     assert store.layout is layout
     (result,) = read_results(store, [sequence]).sequences
@@ -74,6 +74,20 @@ def test_a_folder_of_results_is_a_contender_named_like_the_folder(tmp_path: Path
     by_folder, labelled = load_contenders([str(tmp_path / "SiamX"), f"mine={tmp_path / 'SiamY'}"])
     assert (by_folder.label, by_folder.results, by_folder.tracker) == ("SiamX", tmp_path / "SiamX", None)
     assert labelled.label == "mine"
+
+
+def test_results_that_count_pixels_from_1_are_shifted_and_say_so(sequence, tmp_path: Path) -> None:
+    write(tmp_path / "SiamX" / "clip.txt", ["2,3,8,6", "3,3,8,6", "4,3,8,6"])
+    (result,) = read_results(find_results(tmp_path / "SiamX", ["clip"]), [sequence]).sequences
+    assert result.score is not None
+    assert (result.score.mean_overlap, result.shifted) == (1, True)
+
+
+def test_results_in_whole_pixels_are_taken_as_they_are(make_sequence, tmp_path: Path) -> None:
+    sequences = load_folder_sequences(make_sequence("clip", ["1.6,2.4,8.4,6", "2,2,8,6"]))
+    write(tmp_path / "SiamX" / "clip.txt", ["2,2,8,6", "2,2,8,6"])
+    (result,) = read_results(find_results(tmp_path / "SiamX", ["clip"]), sequences).sequences
+    assert not result.shifted
 
 
 def test_repetitions_are_all_read_and_averaged(sequence, tmp_path: Path) -> None:
@@ -151,7 +165,7 @@ class ChanceTracker:
         self.scores = np.ones(1)
 
     def update(self, image: np.ndarray) -> ChanceTracker:
-        self.boxes_xyxy = self.rng.uniform(0, 4, (1, 4)) + [0, 0, 8, 6]
+        self.boxes_xyxy = self.rng.uniform(0, 4, (1, 4)) + np.array([0, 0, 8, 6])
         return self
 
 

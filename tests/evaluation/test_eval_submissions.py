@@ -51,7 +51,6 @@ def test_good_archives_pass() -> None:
     assert check_submission(GOT10K, pack({**folders(), **repeated}), LENGTHS) == []
 
 
-
 @pytest.mark.parametrize(
     ("files", "complaint"),
     [
@@ -59,10 +58,16 @@ def test_good_archives_pass() -> None:
         ({"one.txt": boxes(3)}, "two.txt is missing"),
         ({**flat(), "readme.md": "hello"}, "readme.md is no result of a sequence"),
         ({**flat(), "one.txt": boxes(2)}, "one.txt has 2 lines for 3 frames"),
-        ({**flat(), "one.txt": boxes(3).replace(",", " ")}, "one.txt, line 1: '1 2 8 6'; expected x,y,w,h separated by"),
+        (
+            {**flat(), "one.txt": boxes(3).replace(",", " ")},
+            "one.txt, line 1: '1 2 8 6'; expected x,y,w,h separated by",
+        ),
         ({**flat(), "one.txt": boxes(3).replace(",", "\t")}, "one.txt, line 1: '1\\t2\\t8\\t6'; expected x,y,w,h"),
         ({**flat(), "one.txt": boxes(3).replace(",", ", ")}, "one.txt, line 1: '1, 2, 8, 6'; expected x,y,w,h"),
-        ({**flat(), "one.txt": boxes(3).replace("2,2,8,6", "nan,nan,nan,nan")}, "one.txt, line 2: 'nan,nan,nan,nan' is not"),
+        (
+            {**flat(), "one.txt": boxes(3).replace("2,2,8,6", "nan,nan,nan,nan")},
+            "one.txt, line 2: 'nan,nan,nan,nan' is not",
+        ),
         ({**flat(), "one.txt": boxes(3).replace("2,2,8,6", "2,2,0,6")}, "one.txt, line 2: '2,2,0,6' has no width or"),
         ({**flat(), "one.txt": boxes(3).replace("2,2,8,6", "2,2,8")}, "one.txt, line 2: '2,2,8'; expected x,y,w,h"),
         ({**flat(), "one.txt": "x,y,w,h\n" + boxes(3)}, "one.txt has 4 lines for 3 frames"),
@@ -118,7 +123,14 @@ def trajectory(frames: int, *, bad: float = 0) -> Trajectory:
         (
             GOT10K,
             Layout.GOT10K,
-            ["one/one_001.txt", "one/one_002.txt", "one/one_time.txt", "two/two_001.txt", "two/two_002.txt", "two/two_time.txt"],
+            [
+                "one/one_001.txt",
+                "one/one_002.txt",
+                "one/one_time.txt",
+                "two/two_001.txt",
+                "two/two_002.txt",
+                "two/two_time.txt",
+            ],
         ),
     ],
 )
@@ -159,5 +171,5 @@ def test_a_missing_result_is_named(sequences, tmp_path: Path) -> None:
 def test_half_a_test_set_is_refused(sequences, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="was given 1 sequences; expected all 2 of the test set"):
         write_submission(GOT10K, ResultStore(tmp_path), sequences[:1], tmp_path / "out.zip")
-    with pytest.raises(UsageError, match="is no archive; expected a name that ends in .zip"):
+    with pytest.raises(UsageError, match=r"is no archive; expected a name that ends in \.zip"):
         write_submission(GOT10K, ResultStore(tmp_path), sequences, tmp_path / "out")

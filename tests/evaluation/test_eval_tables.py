@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from trackcli.evaluation.metrics import score_boxes
-from trackcli.evaluation.runner import SequenceResult, TrackerResult
 from trackcli.evaluation.protocols import PROTOCOLS
+from trackcli.evaluation.runner import SequenceResult, TrackerResult
 from trackcli.evaluation.summaries import attribute_scores, differences_as_data, result_as_data
 from trackcli.evaluation.tables import attribute_table, format_table, sequence_table, tracker_table
 
@@ -71,7 +71,12 @@ def several(*shifts: float) -> TrackerResult:
     return TrackerResult(
         tuple(
             SequenceResult(
-                f"clip{index}", 5, score_boxes(TRUTH + [shift, 0, 0, 0], TRUTH), 0.1, False, ("FM",) * (index % 2)
+                f"clip{index}",
+                5,
+                score_boxes(TRUTH + np.array([shift, 0, 0, 0]), TRUTH),
+                0.1,
+                False,
+                ("FM",) * (index % 2),
             )
             for index, shift in enumerate(shifts)
         )

@@ -12,7 +12,7 @@ from trackcli.evaluation.variants import GOT10K, OTB, PYSOT, PYTRACKING, TRACKCL
 
 NAN = float("nan")
 TRUTH = np.array([[100.0, 100, 20, 40]] * 5)
-LOST = TRUTH + [300.0, 0, 0, 0]
+LOST = TRUTH + np.array([300.0, 0, 0, 0])
 WITHOUT_FRAME_3 = TRUTH.copy()
 WITHOUT_FRAME_3[3] = NAN
 
@@ -22,7 +22,9 @@ def test_perfect_tracking_scores_alike_where_thresholds_are_and_one_less_than_10
     assert areas == {name: pytest.approx(100 / 101 if name == "got10k" else 20 / 21) for name in VARIANTS}
 
 
-@pytest.mark.parametrize(("variant", "share"), [(TRACKCLI, 0), (GOT10K, 0), (OTB, 1 / 5), (PYTRACKING, 1 / 5), (PYSOT, 0)])
+@pytest.mark.parametrize(
+    ("variant", "share"), [(TRACKCLI, 0), (GOT10K, 0), (OTB, 1 / 5), (PYTRACKING, 1 / 5), (PYSOT, 0)]
+)
 def test_frame_0_is_a_gift_where_it_is_overwritten(variant, share: float) -> None:
     assert score_boxes(LOST, TRUTH, variant=variant).success_50 == pytest.approx(share)
 
@@ -89,7 +91,7 @@ def test_repeated_answers_follow_one_another() -> None:
 def test_pysot_does_not_measure_a_centre_left_of_the_image() -> None:
     truth = TRUTH.copy()
     truth[4] = [-30, 10, 20, 40]
-    answers = truth + [0.0, 200, 0, 0]
+    answers = truth + np.array([0.0, 200, 0, 0])
     assert score_boxes(answers, truth, variant=PYSOT).precision == pytest.approx(1 / 5)
     assert score_boxes(answers, truth, variant=PYSOT).success_50 == 0
 
@@ -112,7 +114,7 @@ def test_got10k_weighs_frames_and_the_others_sequences() -> None:
     for variant, mean in ((GOT10K, 9 / 10), (OTB, 3 / 4)):
         scores = [
             score_boxes(long_and_good, long_and_good, variant=variant),
-            score_boxes(short_and_bad + [300, 0, 0, 0], short_and_bad, variant=variant),
+            score_boxes(short_and_bad + np.array([300, 0, 0, 0]), short_and_bad, variant=variant),
         ]
         assert mean_score(scores).success_50 == pytest.approx(mean)
 

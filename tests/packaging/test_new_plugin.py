@@ -8,21 +8,18 @@ import pytest
 
 from trackcli.scaffold.package import NEW_KINDS
 
-TINY = ("--set", "crop.template_size=64", "--set", "crop.search_size=128", "--steps", "2", "--batch", "2")
-SMALL_MATCHER = ("--set", "matcher.channels=16")
-SMALL_HEAD = ("--set", "head.hidden=16")
-SMALL_BACKBONE = ("--set", "backbone.depth=2")
-QUIET = ("--device", "cpu", "-q")
+COMPOSED = (
+    *("--backbone", "my-backbone", "--matcher", "my-matcher", "--head", "my-head"),
+    *("--loss", "rpn", "--loss", "my-loss", "--add-postprocessor", "my-postprocessor"),
+    *("--set", "sampler.name=my-sampler"),
+)
+"""All that take part in training, in one tracker."""
 
-USED = {
-    "matcher": ("--matcher", "my-matcher", *SMALL_MATCHER, *SMALL_HEAD, *SMALL_BACKBONE),
-    "backbone": ("--backbone", "my-backbone", "--set", "backbone.width=8", *SMALL_MATCHER, *SMALL_HEAD),
-    "head": ("--head", "my-head", *SMALL_HEAD, *SMALL_MATCHER, *SMALL_BACKBONE),
-    "loss": ("--loss", "rpn", "--loss", "my-loss", *SMALL_HEAD, *SMALL_MATCHER, *SMALL_BACKBONE),
-    "postprocessor": ("--add-postprocessor", "my-postprocessor", *SMALL_HEAD, *SMALL_MATCHER, *SMALL_BACKBONE),
-    "sampler": ("--set", "sampler.name=my-sampler", *SMALL_HEAD, *SMALL_MATCHER, *SMALL_BACKBONE),
-}
-"""How each kind that takes part in training is asked for."""
+TINY = (
+    *("--set", "crop.template_size=64", "--set", "crop.search_size=128", "--set", "backbone.width=8"),
+    *("--set", "matcher.channels=16", "--set", "head.hidden=16", "--steps", "2", "--batch", "2"),
+)
+QUIET = ("--device", "cpu", "-q")
 
 pytestmark = pytest.mark.slow
 
@@ -49,11 +46,11 @@ def data(user_environment, run, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("kind", NEW_KINDS)
-def test_its_own_tests_pass(kind, written, user_environment, run):
-    """From the package's own folder, against what is installed."""
-    command = (user_environment.python, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests")
-    assert " passed" in run(*command, cwd=written[kind])
+def test_their_own_tests_pass(written, user_environment, run, tmp_path):
+    """Against what is installed, not against the folders."""
+    tests = [folder / "tests" for folder in written.values()]
+    pytest_quietly = (user_environment.python, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    assert " passed" in run(*pytest_quietly, "--import-mode=importlib", *tests, cwd=tmp_path)
 
 
 def test_nothing_is_wrong_with_any_of_them(written, user_environment, run, tmp_path):
@@ -63,26 +60,31 @@ def test_nothing_is_wrong_with_any_of_them(written, user_environment, run, tmp_p
     assert {f"trackcli-my-{kind}" for kind in written} <= {each["distribution"] for each in report["plugins"]}
 
 
-@pytest.mark.parametrize("kind", USED)
-def test_it_trains_and_tracks(kind, written, data, user_environment, run, tmp_path):
-    """From the command line, as its README says."""
+@pytest.mark.usefixtures("written")
+def test_they_train_and_track_together(data, user_environment, run, tmp_path):
+    """From the command line, as their READMEs say."""
     program = user_environment.trackcli
-    run(program, "train", *USED[kind], *TINY, "--data", data / "cache", "-o", "run", *QUIET, cwd=tmp_path)
-    assert f'"my-{kind}"' in (tmp_path / "run" / "recipe.json").read_text()
+    run(program, "train", *COMPOSED, *TINY, "--data", data / "cache", "-o", "run", *QUIET, cwd=tmp_path)
+    recipe = (tmp_path / "run" / "recipe.json").read_text()
+    assert [kind for kind in NEW_KINDS if f'"my-{kind}"' not in recipe] == ["dataset"]
     frames = data / "clips" / "synth_00000" / "img"
     tracked = ("track", frames, "--tracker", "run", "--init", "60,40,30,30", "-o", "boxes.csv", *QUIET)
     run(program, *tracked, cwd=tmp_path)
     assert len((tmp_path / "boxes.csv").read_text().splitlines()) == 1 + 8
 
 
-def test_a_cache_is_built_from_its_dataset(written, data, user_environment, run, tmp_path):
+@pytest.mark.usefixtures("written")
+def test_a_cache_is_built_from_its_dataset(data, user_environment, run, tmp_path):
     """The synthetic clips in the layout that the new reader reads."""
     for clip in sorted((data / "clips").glob("synth_*")):
         (tmp_path / "my-data" / clip.name).mkdir(parents=True)
         for image in (clip / "img").iterdir():
             (tmp_path / "my-data" / clip.name / image.name).symlink_to(image)
         lines = (clip / "groundtruth.txt").read_text().splitlines()
-        (tmp_path / "my-data" / f"{clip.name}.csv").write_text("\n".join("" if "nan" in line else line for line in lines))
-    build = ("cache", "build", "--dataset", "my-dataset", "--root", "my-data", "-o", "cache", "--json")
-    report = json.loads(run(user_environment.trackcli, *build, cwd=tmp_path))
-    assert report["records"] == 16
+        (tmp_path / "my-data" / f"{clip.name}.csv").write_text(
+            "\n".join("" if "nan" in line else line for line in lines)
+        )
+    build = ("cache", "build", "--dataset", "my-dataset", "--root", "my-data", "-o", "cache", "-q")
+    run(user_environment.trackcli, *build, cwd=tmp_path)
+    shown = json.loads(run(user_environment.trackcli, "cache", "info", "cache", "--json", cwd=tmp_path))
+    assert (shown["dataset"], shown["sequences"], shown["objects"]) == ("my-dataset", 2, 2 * 8)

@@ -12,7 +12,17 @@ from pathlib import Path
 import pytest
 
 HEAVY = ["torch", "cv2", "h5py", "numpy", "av", "simplejpeg"]
-COMMANDS = [["track"], ["train"], ["eval"], ["synth"], ["demo"], ["cache"], ["cache", "build"], ["cache", "info"]]
+COMMANDS = [
+    *(["track"], ["train"], ["eval"], ["synth"], ["demo"], ["doctor"]),
+    *(["cache"], ["cache", "build"], ["cache", "info"]),
+    *(["plugins"], ["plugins", "list"], ["plugins", "show"], ["plugins", "doctor"], ["plugins", "matrix"]),
+    *(["plugins", "new"], ["presets"], ["presets", "show"], ["trackers"], ["trackers", "show"]),
+]
+LISTINGS = [
+    *(["plugins", "list"], ["plugins", "show", "rpn"], ["plugins", "show", "folder"], ["plugins", "matrix"]),
+    *(["plugins", "doctor"], ["presets", "list"], ["presets", "show", "siamrpn-pp"], ["trackers", "list"]),
+]
+"""What only reads specs and configurations."""
 
 # Prints, as the last line of stderr, which of the modules named are loaded when the statement has run.
 REPORT_LOADED = """
@@ -40,6 +50,16 @@ def test_help_imports_no_heavy_module():
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_the_help_of_a_command_imports_no_heavy_module(command):
     assert heavy_modules_after("from trackcli.cli.main import main; main()", [*command, "--help"]) == []
+
+
+@pytest.mark.parametrize("command", LISTINGS, ids=" ".join)
+def test_listing_and_explaining_import_no_heavy_module(command):
+    assert heavy_modules_after("from trackcli.cli.main import main; main()", ["--no-plugins", *command]) == []
+
+
+def test_writing_a_new_plugin_imports_no_heavy_module(tmp_path):
+    arguments = ["plugins", "new", "swift-corr", "--kind", "matcher", "-o", str(tmp_path / "new")]
+    assert heavy_modules_after("from trackcli.cli.main import main; main()", arguments) == []
 
 
 def test_the_library_imports_no_heavy_module_until_a_tracker_is_asked_for():

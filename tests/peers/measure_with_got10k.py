@@ -17,9 +17,9 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import numpy as np  # noqa: E402
-from got10k.experiments import ExperimentGOT10k, ExperimentOTB, ExperimentUAV123  # noqa: E402
-from got10k.utils.metrics import center_error, rect_iou  # noqa: E402
+import numpy as np
+from got10k.experiments import ExperimentGOT10k, ExperimentOTB, ExperimentUAV123
+from got10k.utils.metrics import center_error, rect_iou
 
 
 class Truths:

@@ -101,12 +101,14 @@ def test_our_own_numbers_differ_by_frame_0_alone_where_all_boxes_are_good(peers:
     ours, theirs = score(peers, "otb", tracker, TRACKCLI), peers.numbers["otb"][tracker]["seq_wise"]
     for one in ours.sequences:
         assert one.score is not None
-        with_frame_0 = (one.score.success_curve * (one.frames - 1) + (one.score.variant.success_thresholds < 1)) / one.frames
+        with_frame_0 = (
+            one.score.success_curve * (one.frames - 1) + (one.score.variant.success_thresholds < 1)
+        ) / one.frames
         np.testing.assert_allclose(with_frame_0, theirs[one.name]["success_curve"], atol=1e-6)
 
 
 def test_pysot_keeps_absent_frames_which_the_package_drops(peers: Peers) -> None:
-    """The explained difference between the two toolkits: absent frames are misses in one and do not count in the other."""
+    """The explained difference between the toolkits: absent frames are misses in one and do not count in the other."""
     for path in sorted((peers.folder / "uav123").glob("*.txt")):
         truth = read_table(path, "xywh")
         perfect = np.where(np.isnan(truth), 1.0, truth)
@@ -153,10 +155,10 @@ def answers(name: str, truth: np.ndarray, rng: np.random.Generator) -> np.ndarra
     if name == "boundary":  # overlaps of exactly 1/4, 1/2, 3/4 and 1, errors of exactly 20 pixels
         shares = np.resize([0.25, 0.5, 0.75, 1], frames)
         boxes = np.column_stack((filled[:, :3], filled[:, 3] * shares))
-        boxes[::5] = filled[::5] + [20, 0, 0, 0]
+        boxes[::5] = filled[::5] + np.array([20, 0, 0, 0])
     else:
         boxes = {
-            "perfect": lambda: filled.copy(),
+            "perfect": filled.copy,
             "jitter": lambda: filled + rng.normal(0, 3, (frames, 4)),
             "drift": lambda: filled + np.arange(frames)[:, None] * np.array([1.5, 1, 0, 0]),
             "random": lambda: random_boxes(rng, frames),

@@ -12,6 +12,21 @@ class TestResNet18(BackboneContract):
     settings: ClassVar = {"depth": 2}
 
 
+class TestResNet50(BackboneContract):
+    name = "resnet50"
+    settings: ClassVar = {"depth": 2}
+
+
+class TestAlexNet(BackboneContract):
+    name = "alexnet"
+    settings: ClassVar = {"outputs": ["conv3"], "groups": 2}
+
+
+class TestMobileNetV2(BackboneContract):
+    name = "mobilenetv2"
+    settings: ClassVar = {"depth": 5}
+
+
 class TestDepthwiseCorrelation(MatcherContract):
     name = "dw-xcorr"
     settings: ClassVar = {"channels": 16, "template_cells": 4}
@@ -25,6 +40,11 @@ class TestSharedCorrelation(MatcherContract):
 class TestCrossCorrelation(MatcherContract):
     name = "xcorr"
     settings: ClassVar = {"channels": 16, "template_cells": 4}
+
+
+class TestUpChannelCorrelation(MatcherContract):
+    name = "up-xcorr"
+    settings: ClassVar = {"channels": 4, "template_cells": 5}
 
 
 class TestTemplateAttention(MatcherContract):

@@ -29,7 +29,7 @@ def test_a_preset_is_no_tracker_but_says_how_to_become_one() -> None:
         find_tracker_file("siamrpn-pp", installed())
     assert str(caught.value) == (
         "'siamrpn-pp' is a preset: a recipe without weights; train it with: "
-        "trackcli train --preset siamrpn-pp --data CACHE -o RUN"
+        "trackcli train --preset siamrpn-pp [--data CACHE] [-o RUN]"
     )
 
 

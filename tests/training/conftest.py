@@ -1,16 +1,42 @@
-"""A tiny cache, made by the real builder from a synthetic dataset, for all training tests."""
+"""A tiny cache, made by the real builder from a synthetic dataset, and tiny runs on it, for all training tests."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from trackcli_cache.build import build_cache
 from trackcli_cache.catalogue import open_dataset
 from trackcli_cache.reader import CropCache
+
+from trackcli.composition.defaults import complete
+from trackcli.composition.plan import plan
+from trackcli.host.registry import installed
+from trackcli.training.loader import make_loader
+from trackcli.training.run import TrainingRun
+
+SMALL = (
+    "backbone.depth=2",
+    "matcher.channels=8",
+    "head.hidden=8",
+    "head.scale=4.0",
+    "crop.template_size=63",
+    "crop.search_size=127",
+    "train.batch=2",
+    "train.workers=1",
+)
+"""Settings of a composition that trains in milliseconds; its anchors are as large as the targets."""
+
+NewRun = Callable[..., TrainingRun]
+Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def write_dataset(root: Path) -> None:
@@ -53,3 +79,45 @@ def tiny_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_cache(tiny_cache_folder: Path) -> CropCache:
     return CropCache.open(tiny_cache_folder)
+
+
+@pytest.fixture
+def new_run(tiny_cache: CropCache, tmp_path: Path) -> NewRun:
+    """``new_run("train.steps=3", folder="a")``: a run of the tiny composition."""
+
+    def make(*settings: str, folder: str = "run") -> TrainingRun:
+        registry = installed()
+        planned = plan(complete({"matcher": {"name": "dw-xcorr"}}, registry, [*SMALL, *settings]).recipe, registry)
+        loader = make_loader(planned, [tiny_cache], [1.0], warn=lambda text: None)
+        path = tmp_path / folder
+        path.mkdir(exist_ok=True)
+        return TrainingRun(planned, loader, path, torch.device("cpu"), registry, note=lambda text: None)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def train_options(tiny_cache_folder: Path) -> list[str]:
+    """``trackcli train`` of the tiny composition on the CPU."""
+    settings = [part for setting in SMALL for part in ("--set", setting)]
+    return ["train", "--data", str(tiny_cache_folder), "--device", "cpu", *settings]
+
+
+@pytest.fixture(scope="session")
+def cli() -> Cli:
+    """``cli("train", …)``: the command in a process of its own, or in two with ``processes=2``."""
+
+    def run(*arguments: str, processes: int = 1, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        start = [] if processes == 1 else torchrun
+        result = subprocess.run(
+            [sys.executable, *start, "-m", "trackcli", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        assert code is None or result.returncode == code, result.stderr
+        return result
+
+    return run

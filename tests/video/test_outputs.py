@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import cv2
 import numpy as np
 import pytest
 
@@ -170,3 +174,41 @@ def test_the_built_in_video_sink_draws_the_boxes(tmp_path: Path) -> None:
     inside, edge = images[0][150, 160], images[0][150, 96:104]
     assert abs(inside.astype(int) - 100).max() < 20
     assert abs(edge.astype(int) - 100).max() > 60  # the outline
+
+
+COUNTING_PLUGIN = """
+from trackcli import SinkSpec, hookimpl
+
+@hookimpl
+def trackcli_sinks():
+    yield SinkSpec(name="count", summary="Counts frames", factory="count_sink:Count", suffixes=(".count",))
+
+class Count:
+    def __init__(self, path, context):
+        self.path, self.frames = path, 0
+    def write(self, frame):
+        print("a sink that talks")
+        self.frames += 1
+    def __enter__(self):
+        return self
+    def __exit__(self, *error):
+        self.path.write_text(str(self.frames))
+"""
+
+
+def test_track_writes_with_the_sink_of_an_installed_plugin(tmp_path: Path) -> None:
+    (tmp_path / "count_sink.py").write_text(COUNTING_PLUGIN)
+    metadata = tmp_path / "count_sink-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: count-sink\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[trackcli]\ncount = count_sink\n")
+    for index in range(3):
+        pixels = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / f"{index:02}.png"), pixels)
+    command = (*(sys.executable, "-m", "trackcli", "track", "*.png", "--init", "60,40,30,30"), "-o", "a.count", "-q")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [*command, "--device", "cpu"], cwd=tmp_path, capture_output=True, text=True, check=False, env=environment
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert (tmp_path / "a.count").read_text() == "3"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveFloat
 
@@ -89,6 +89,44 @@ class CrossConfig(CorrelationConfig):
         return 1
 
 
+Width = Annotated[int, Field(ge=1, le=4096)] | Literal["auto"]
+
+
+class UpChannelConfig(MatcherConfig):
+    """Up-channel cross-correlation: the template becomes one kernel per output of the head.
+
+    Source: Li et al. 2018 (SiamRPN), section 3.2; the scale is that of SPM-Tracker's public code.
+    """
+
+    levels: tuple[str, ...] = Field(default=(), description="Backbone levels to match; none named: the deepest")
+    channels: int = Field(default=256, ge=1, le=4096, description="Width in which template and search are correlated")
+    template_cells: int = Field(default=6, ge=3, le=64, description="Side of the template's centre crop, in cells")
+    scale: float = Field(
+        default=1e-3, gt=0, description="Factor on the correlation, which sums over thousands of products"
+    )
+    classification_channels: Width = Field(default="auto", description="Responses for classification; auto: the head's")
+    regression_channels: Width = Field(default="auto", description="Responses for regression; auto: the head's")
+
+    def resolve(self, widths: HeadWidths) -> Self:
+        """``auto`` widths are the head's: 2k and 4k for k anchors."""
+        wanted = {"classification_channels": widths.classification, "regression_channels": widths.regression}
+        return self.model_copy(update={name: width for name, width in wanted.items() if getattr(self, name) == "auto"})
+
+    def matches(self, levels: Mapping[str, LevelShape]) -> dict[str, MatchShape]:
+        """One response per level; the deepest level by default, as the kernels are large."""
+        chosen = self.levels or tuple(levels)[-1:]
+        missing = [name for name in chosen if name not in levels]
+        if missing:
+            raise FitError(
+                f"matcher.levels names {missing[0]!r}, which the backbone does not give; it gives: {', '.join(levels)}"
+            )
+        widths = (self.classification_channels, self.regression_channels)
+        if not all(isinstance(width, int) for width in widths):
+            raise FitError("matcher 'up-xcorr' has widths left at auto; resolve them from a head first")
+        classification, regression = (int(width) for width in widths)
+        return {name: MatchShape(classification, regression, levels[name].stride) for name in chosen}
+
+
 class RpnConfig(HeadConfig):
     """Region proposal head: scores and deltas for every anchor, fused over levels by learnt weights.
 
@@ -100,7 +138,12 @@ class RpnConfig(HeadConfig):
         default=(0.33, 0.5, 1.0, 2.0, 3.0), min_length=1, max_length=64, description="Height over width"
     )
     scale: float = Field(default=8.0, gt=0, description="Side of the square anchor in strides")
-    hidden: int = Field(default=256, ge=8, le=4096, description="Width of the hidden convolution")
+    hidden: int = Field(
+        default=256,
+        ge=0,
+        le=4096,
+        description="Width of the hidden convolution; 0: none, as behind up-xcorr, which gives the outputs itself",
+    )
 
     def widths(self) -> HeadWidths:
         """Two scores and four deltas per anchor."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from trackcli_cache.catalogue import DATASETS
 
-from trackcli.builtin.presets import DEFAULT, SIAMRPN_PP
+from trackcli.builtin.presets import DEFAULT, SIAMRPN, SIAMRPN_PP, SIAMRPN_PP_RESNET50
 from trackcli.host.data_specs import DatasetSpec, SinkSpec
 from trackcli.host.hooks import hookimpl
 from trackcli.host.specs import (
@@ -21,6 +21,7 @@ from trackcli.host.specs import (
 )
 
 SIAMRPN_PP_PAPER = "Li et al. 2019, SiamRPN++: Evolution of Siamese Visual Tracking with Very Deep Networks"
+SIAMRPN_PAPER = "Li et al. 2018, High Performance Visual Tracking with Siamese Region Proposal Network"
 HOME = "siamrpn-pp"
 
 
@@ -33,6 +34,30 @@ def trackcli_backbones() -> Iterable[BackboneSpec]:
         factory="trackcli.builtin.backbones.resnet18:ResNet18",
         config="trackcli.builtin.config:ResNet18Config",
         paper="He et al. 2016, Deep Residual Learning for Image Recognition",
+        home_preset=HOME,
+    )
+    yield BackboneSpec(
+        name="resnet50",
+        summary="ResNet-50 to layer2, layer3 or layer4: SiamRPN++'s modified form, or the plain one",
+        factory="trackcli.builtin.backbones.resnet50:ResNet50",
+        config="trackcli.builtin.config_backbones:ResNet50Config",
+        paper="He et al. 2016, Deep Residual Learning for Image Recognition",
+        home_preset=HOME,
+    )
+    yield BackboneSpec(
+        name="alexnet",
+        summary="AlexNet at stride 8, padded or not, grouped or not",
+        factory="trackcli.builtin.backbones.alexnet:AlexNet",
+        config="trackcli.builtin.config_backbones:AlexNetConfig",
+        paper="Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks",
+        home_preset="siamrpn",
+    )
+    yield BackboneSpec(
+        name="mobilenetv2",
+        summary="MobileNetV2, plain or dilated to stride 8",
+        factory="trackcli.builtin.backbones.mobilenetv2:MobileNetV2",
+        config="trackcli.builtin.config_backbones:MobileNetV2Config",
+        paper="Sandler et al. 2018, MobileNetV2: Inverted Residuals and Linear Bottlenecks",
         home_preset=HOME,
     )
 
@@ -56,7 +81,14 @@ def trackcli_matchers() -> Iterable[MatcherSpec]:
         paper="Bertinetto et al. 2016, Fully-Convolutional Siamese Networks for Object Tracking",
         home_preset=HOME,
     )
-
+    yield MatcherSpec(
+        name="up-xcorr",
+        summary="Up-channel cross-correlation: one kernel per score and box value of the head",
+        factory="trackcli.builtin.matchers.up_channel:UpChannelCorrelation",
+        config="trackcli.builtin.config:UpChannelConfig",
+        paper=SIAMRPN_PAPER,
+        home_preset="siamrpn",
+    )
     yield MatcherSpec(
         name="template-attention",
         summary="Search cells read from template cells what they see and where in the target it lies",
@@ -74,7 +106,7 @@ def trackcli_heads() -> Iterable[HeadSpec]:
         summary="Anchor-based scores and boxes, one or several levels with learnt weights",
         factory="trackcli.builtin.heads.rpn:RpnHead",
         config="trackcli.builtin.config:RpnConfig",
-        paper="Li et al. 2018, High Performance Visual Tracking with Siamese Region Proposal Network",
+        paper=SIAMRPN_PAPER,
         home_preset=HOME,
         default_losses=("rpn",),
         default_postprocessors=("scale-penalty", "cosine-window", "select", "smooth-size", "clip"),
@@ -177,6 +209,18 @@ def trackcli_presets() -> Iterable[PresetSpec]:
         summary="SiamRPN++ with ResNet-18: depth-wise correlation and anchors on three levels",
         recipe=SIAMRPN_PP,
         paper=SIAMRPN_PP_PAPER,
+    )
+    yield PresetSpec(
+        name="siamrpn-pp-resnet50",
+        summary="SiamRPN++ as published: modified ResNet-50, three levels, anchors",
+        recipe=SIAMRPN_PP_RESNET50,
+        paper=SIAMRPN_PP_PAPER,
+    )
+    yield PresetSpec(
+        name="siamrpn",
+        summary="SiamRPN: unpadded AlexNet, up-channel correlation, anchors",
+        recipe=SIAMRPN,
+        paper=SIAMRPN_PAPER,
     )
     yield PresetSpec(
         name="default",

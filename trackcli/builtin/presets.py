@@ -22,6 +22,38 @@ SIAMRPN_PP: dict[str, Any] = {
     },
 }
 
+SIAMRPN_PP_RESNET50: dict[str, Any] = {
+    # The paper's own backbone; all else as above. Some GiB of memory in training: ResNet-18 is for every day.
+    **SIAMRPN_PP,
+    "backbone": {"name": "resnet50", "depth": 4, "form": "modified"},
+}
+
+SIAMRPN: dict[str, Any] = {
+    # Li et al. 2018, sections 3.2 and 4.1: AlexNet without padding, a template of 6 cells, 17 x 17 cells of response,
+    # the first three convolutions fixed. Rate, window and penalty, which it does not give, are those of public
+    # re-implementations with AlexNet.
+    "backbone": {"name": "alexnet", "outputs": ["conv5"], "padding": False},
+    "matcher": {"name": "up-xcorr"},
+    "head": {"name": "rpn", "hidden": 0},
+    "postprocessor": [
+        {"name": "scale-penalty", "k": 0.16},
+        {"name": "cosine-window", "influence": 0.4, "span": 0.6},
+        {"name": "select"},
+        {"name": "smooth-size", "rate": 0.3},
+        {"name": "clip"},
+    ],
+    "crop": {"template_size": 127, "search_size": 255, "context": 0.5},
+    "train": {
+        "optimizer": "sgd",
+        "learning_rate": 1e-2,
+        "final_rate": 1e-6,
+        "weight_decay": 1e-4,
+        "clip": 10.0,
+        "batch": 32,
+        "unfreeze": {"conv4": 0.0},
+    },
+}
+
 DEFAULT: dict[str, Any] = {
     # The shipped tracker: small enough to carry, layer2 and layer3 at one stride, trained on stills, pasted objects and
     # a little video. `weights/default.md` says on which data and with what result.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from trackcli.host.data_specs import DatasetSpec
     from trackcli.host.registry import Provided
 
+SPLITS_SHOWN = 4
 COLUMNS = ("name", "splits", "evaluation", "summary")
 
 
@@ -73,10 +74,11 @@ def _about(label: str, entry: Provided) -> dict[str, Any]:
 
 def _row(label: str, entry: Provided) -> dict[str, str]:
     spec = _spec(entry)
-    splits = ", ".join(spec.splits) or "-"
+    more = len(spec.splits) - SPLITS_SHOWN
+    splits = ", ".join(spec.splits[:SPLITS_SHOWN]) + (f" and {more} more" if more > 0 else "")
     return {
         "name": label,
-        "splits": splits,
+        "splits": splits or "-",
         "evaluation": "yes" if spec.sequences else "-",
         "summary": spec.summary,
     }

@@ -81,7 +81,7 @@ def print_built(report: BuildReport, output: Path, part: str | None, *, as_json:
         print_lines([f"{objects} of {images} in {output} ({state})"])
     else:
         print_lines([f"part {part}: {objects} in {output} ({state})"])
-        print_lines(["when all parts are built, join those in other folders: trackcli cache merge DIR… -o DIR"])
+        print_lines(["the last part completes the cache; parts in several folders: trackcli cache merge DIR… -o DIR"])
     if manifest.skipped.count:
         print_lines([f"skipped {_skipped_text(manifest)}"])
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trackcli.cli.errors import strip_control_characters
+from trackcli.cli.errors import one_line
 from trackcli.cli.streams import say
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ class Console:
     def note(self, text: str) -> None:
         """One line for the person, on stderr."""
         if not self.quiet:
-            say(strip_control_characters(text), sys.stderr)
+            say(one_line(text), sys.stderr)
 
     def warn(self, text: str) -> None:
         """One line about something that was repaired or left out, on stderr, even when quiet."""
-        say(f"warning: {strip_control_characters(text)}", sys.stderr)
+        say(f"warning: {one_line(text)}", sys.stderr)
 
     def detail(self, text: str) -> None:
         """One line that only ``-v`` shows."""

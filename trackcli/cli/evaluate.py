@@ -176,7 +176,9 @@ class Run:
                 console.detail(f"{contender.label}: {result.name}{overlap}")
 
             if contender.tracker is None and store is not None:
-                return read_results(store, self.sequences, variant=self.variant, on_sequence=advance)
+                read = read_results(store, self.sequences, variant=self.variant, on_sequence=advance)
+                _say_what_was_shifted(contender, read, console)
+                return read
             evaluated = run(
                 self._method(contender, argument, console),
                 self.sequences,
@@ -240,6 +242,15 @@ class Run:
                 return Batched(contender.tracker, self.batch)
             console.note(f"{contender.label}: has no batched step; tracking one sequence at a time")
         return OneByOne(contender.tracker)
+
+
+def _say_what_was_shifted(contender: Contender, result: TrackerResult, console: Console) -> None:
+    shifted = sum(one.shifted for one in result.sequences)
+    if shifted:
+        console.note(
+            f"{contender.label}: {shifted} of {len(result.sequences)} result files begin one pixel right of and below "
+            "the true box: they count pixels from 1, and were shifted by one"
+        )
 
 
 def _refuse_together(

@@ -6,7 +6,8 @@ import sys
 import warnings
 from typing import TextIO
 
-from trackcli.cli.errors import strip_control_characters
+from trackcli.cli.errors import one_line
+from trackcli.cli.streams import say
 
 
 def show_version_warnings_as_lines() -> None:
@@ -22,7 +23,7 @@ def show_version_warnings_as_lines() -> None:
         line: str | None = None,
     ) -> None:
         if category.__name__ == "VersionWarning":  # by name: importing it would slow down every start
-            print(f"warning: {strip_control_characters(str(message))}", file=sys.stderr)
+            say(f"warning: {one_line(str(message))}", sys.stderr)
         else:
             usual(message, category, filename, lineno, file, line)
 

@@ -78,6 +78,6 @@ def show_preset(
         return
     facts = [f"{spec.name}: {spec.summary}", f"from {entry.distribution} {entry.version}"]
     facts += [spec.paper] if spec.paper else []
-    facts += [f"trackcli train --preset {name} --data CACHE -o RUN"]
+    facts += [f"trackcli train --preset {name} [--data CACHE] [-o RUN]"]
     print_lines("# " + " ".join(fact.split()) for fact in facts)
     print_lines(["", *recipe_toml(completed, planned).splitlines()])

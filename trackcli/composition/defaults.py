@@ -11,8 +11,19 @@ from pydantic import ValidationError
 
 from trackcli.composition.names import items_by_name, own_names
 from trackcli.composition.plan import explain
+from trackcli.composition.versions import up_to_date
 from trackcli.config.layers import LISTS, apply_assignments, assigned_key
-from trackcli.config.origins import COMPLETE, DEFAULT_ORIGIN, SINGLE_PARTS, Key, Layer, merged, origin_in, stacked
+from trackcli.config.origins import (
+    COMPLETE,
+    COMPONENTS,
+    DEFAULT_ORIGIN,
+    SINGLE_PARTS,
+    Key,
+    Layer,
+    merged,
+    origin_in,
+    stacked,
+)
 from trackcli.config.recipe import Recipe
 from trackcli.errors import ConfigError
 from trackcli.host.registry import Registry
@@ -87,6 +98,7 @@ def complete_layers(
     """
     for layer in layers:
         _check_sections(layer.data)
+    layers = [Layer(layer.origin, up_to_date(layer.data, registry)) for layer in layers]
     given = tuple(assignments)
     layers = [*layers, *_choices(given)]
     notes: list[str] = []
@@ -133,6 +145,10 @@ def _check_sections(data: Mapping[str, Any]) -> None:
         raise ConfigError(f"{COMPLETE} = {data[COMPLETE]!r} does not fit; expected true or false")
     if not isinstance(data.get("preset", ""), str | None):
         raise ConfigError(f"preset = {data['preset']!r} does not fit; expected a name")
+    if not isinstance(data.get(COMPONENTS, {}), Mapping):
+        raise ConfigError(
+            f"{COMPONENTS} = {data[COMPONENTS]!r} does not fit; expected a section, as --print-config writes"
+        )
     for kind in SINGLE_PARTS:
         part = data.get(kind, {})
         if not isinstance(part, Mapping) or not isinstance(part.get("name", ""), str):

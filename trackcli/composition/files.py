@@ -48,14 +48,12 @@ class TrackerFile:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
-def save_tracker(
-    path: Path, model: TrackerModel, planned: Plan, registry: Registry, provenance: Mapping[str, Any]
-) -> None:
+def save_tracker(path: Path, model: TrackerModel, planned: Plan, provenance: Mapping[str, Any]) -> None:
     """Write a tracker file (float weights as fp16) beside its final name, then rename it."""
     header = {
         "format": FORMAT_VERSION,
         "recipe": recipe_data(planned),
-        "components": component_versions(planned, registry),
+        "components": component_versions(planned),
         "provenance": dict(provenance),
     }
     tensors = {name: _half(tensor) for name, tensor in model.state_dict().items()}

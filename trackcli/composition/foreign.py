@@ -11,6 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from trackcli.contracts.components import Backbone
+from trackcli.contracts.weights import AdaptedWeights
 from trackcli.errors import InputDataError
 
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
@@ -26,16 +28,18 @@ class LoadReport:
         missing: Names of the module for which the file has nothing.
         unused: Names of the file that the module does not have.
         misfits: Names present in both, with different shapes: "name: file shape, module shape".
+        notes: What was changed so that they fit.
     """
 
     loaded: tuple[str, ...]
     missing: tuple[str, ...]
     unused: tuple[str, ...]
     misfits: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """One line for the person."""
-        text = f"{len(self.loaded)} tensors loaded"
+        text = "; ".join((f"{len(self.loaded)} tensors loaded", *self.notes))
         for label, names in (("missing", self.missing), ("unused", self.unused), ("of another shape", self.misfits)):
             if names:
                 shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
@@ -78,9 +82,13 @@ def _first_line(error: Exception) -> str:
 def load_foreign(module: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport:
     """Copy what fits by name and shape; names may carry a wrapper's prefix (``module.``, ``backbone.``).
 
-    Counters such as ``num_batches_tracked`` are never reported as missing.
+    A backbone adapts the weights first. Counters such as ``num_batches_tracked`` are never reported as missing.
+
+    Raises:
+        InputDataError: for weights that the backbone refuses.
     """
-    weights = _without_prefix(weights, module)
+    adapted = _without_prefix(weights, module)
+    weights = adapted.weights
     own = module.state_dict()
     fitting = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
     misfits = [
@@ -91,14 +99,19 @@ def load_foreign(module: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport
     module.load_state_dict({name: value.to(own[name].dtype) for name, value in fitting.items()}, strict=False)
     missing = [name for name in own if name not in weights and not name.endswith("num_batches_tracked")]
     unused = [name for name in weights if name not in own]
-    return LoadReport(tuple(fitting), tuple(missing), tuple(unused), tuple(misfits))
+    return LoadReport(tuple(fitting), tuple(missing), tuple(unused), tuple(misfits), adapted.notes)
 
 
-def _without_prefix(weights: Mapping[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+def _without_prefix(weights: Mapping[str, Tensor], module: nn.Module) -> AdaptedWeights:
+    """The weights, adapted, with the prefix off that makes most of them fit."""
     own = module.state_dict()
-    best = dict(weights)
+    best = _adapted(weights, module)
     for prefix in _PREFIXES:
-        stripped = {name.removeprefix(prefix): value for name, value in weights.items()}
-        if sum(name in own for name in stripped) > sum(name in own for name in best):
+        stripped = _adapted({name.removeprefix(prefix): value for name, value in weights.items()}, module)
+        if sum(name in own for name in stripped.weights) > sum(name in own for name in best.weights):
             best = stripped
     return best
+
+
+def _adapted(weights: Mapping[str, Tensor], module: nn.Module) -> AdaptedWeights:
+    return module.adapt_weights(weights) if isinstance(module, Backbone) else AdaptedWeights(dict(weights))

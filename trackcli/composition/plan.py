@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -47,10 +47,12 @@ class Planned:
     Attributes:
         spec: Its spec.
         config: Its checked configuration.
+        provider: The distribution that provides it, and its version: ``trackcli 0.1.0``.
     """
 
     spec: ComponentSpec
     config: ComponentConfig
+    provider: str
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def plan(recipe: Recipe, registry: Registry) -> Plan:
     return Plan(
         recipe=recipe,
         backbone=backbone,
-        matcher=Planned(matcher.spec, matcher_config),
+        matcher=replace(matcher, config=matcher_config),
         head=head,
         losses=losses,
         candidate_links=_at_stage(links, "candidates"),
@@ -176,8 +178,9 @@ def _shortened(value: object) -> str:
 
 
 def _planned(registry: Registry, kind: type[ComponentSpec], part: Part) -> Planned:
-    spec = registry.find(kind, part.name)
-    return Planned(spec, check_settings(spec, part))
+    entry = registry.find_provided(kind, part.name)
+    assert isinstance(entry.spec, ComponentSpec)
+    return Planned(entry.spec, check_settings(entry.spec, part), f"{entry.distribution} {entry.version}")
 
 
 def _check_listed_once(kind: str, parts: Iterable[Part]) -> None:

@@ -6,19 +6,9 @@ from typing import Any
 
 from trackcli.composition.defaults import Completed
 from trackcli.composition.plan import Plan, Planned
-from trackcli.config.origins import COMPLETE, leaves
+from trackcli.config.origins import COMPLETE, COMPONENTS, leaves
 from trackcli.config.recipe import Part, Recipe
 from trackcli.config.toml import to_toml
-from trackcli.host.registry import Registry
-from trackcli.host.specs import (
-    BackboneSpec,
-    ComponentSpec,
-    HeadSpec,
-    LossSpec,
-    MatcherSpec,
-    PostprocessorSpec,
-    SamplerSpec,
-)
 
 
 def full_recipe(planned: Plan) -> Recipe:
@@ -41,22 +31,11 @@ def full_recipe(planned: Plan) -> Recipe:
     )
 
 
-def component_versions(planned: Plan, registry: Registry) -> dict[str, str]:
+def component_versions(planned: Plan) -> dict[str, str]:
     """``kind:name`` → ``distribution version`` for every component of the plan."""
-    recipe = planned.recipe
-    parts: list[tuple[type[ComponentSpec], Part]] = [
-        (BackboneSpec, recipe.backbone),
-        (MatcherSpec, recipe.matcher),
-        (HeadSpec, recipe.head),
-        (SamplerSpec, recipe.sampler),
-    ]
-    parts.extend((LossSpec, part) for part in recipe.loss)
-    parts.extend((PostprocessorSpec, part) for part in recipe.postprocessor)
-    versions = {}
-    for kind, part in parts:
-        provided = registry.find_provided(kind, part.name)
-        versions[f"{kind.kind}:{provided.spec.name}"] = f"{provided.distribution} {provided.version}"
-    return versions
+    parts = (planned.backbone, planned.matcher, planned.head, planned.sampler, *planned.losses)
+    links = (*planned.candidate_links, planned.select, *planned.track_links)
+    return {f"{part.spec.kind}:{part.spec.name}": part.provider for part in (*parts, *links)}
 
 
 def recipe_data(planned: Plan) -> dict[str, Any]:
@@ -70,8 +49,11 @@ def recipe_origins(completed: Completed, planned: Plan) -> dict[str, str]:
 
 
 def recipe_toml(completed: Completed, planned: Plan) -> str:
-    """The whole recipe as a configuration file that needs no preset, with the origin of every setting behind it."""
-    data = {COMPLETE: True, **recipe_data(planned)}
+    """The whole recipe as a configuration file that needs no preset, with the origin of every setting behind it.
+
+    Its section ``components`` says which distributions wrote it, so that later versions can migrate its settings.
+    """
+    data = {COMPLETE: True, **recipe_data(planned), COMPONENTS: component_versions(planned)}
     comments = {key: completed.origin(key) for key in leaves(recipe_data(planned))}
     return to_toml(data, comments | {(COMPLETE,): "a whole recipe: nothing is filled in from a preset"})
 

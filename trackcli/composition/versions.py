@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from trackcli.config.layers import LISTS
+from trackcli.config.origins import COMPONENTS, SINGLE_PARTS
 from trackcli.config.recipe import Part, Recipe
 from trackcli.config.sampling import DEFAULT_SAMPLER
 from trackcli.errors import PluginError
 from trackcli.host.guard import ForeignError, foreign_code
-from trackcli.host.registry import Provided, Registry
+from trackcli.host.registry import KINDS, Provided, Registry
 from trackcli.host.specs import (
     BackboneSpec,
     ComponentSpec,
@@ -156,6 +158,48 @@ class _Settler:
                 f"{self.file} was written with {written.distribution} {written.version}; {entry.version} is installed, "
                 f"results may differ; pip install {written.distribution}=={written.version} for the same ones"
             )
+
+
+def up_to_date(data: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
+    """A layer of configuration in terms of what is installed here, if it says which versions wrote it.
+
+    Args:
+        data: Nested plain data whose sections were checked; ``components`` is a mapping.
+        registry: What is installed.
+
+    Returns:
+        The data without ``components``: settings that another version wrote are migrated, and names that several
+        distributions provide mean the recorded one. What is not installed stays as it is: planning says what is wrong.
+
+    Raises:
+        PluginError: for a component whose migration fails.
+    """
+    result = {key: value for key, value in data.items() if key != COMPONENTS}
+    components = data.get(COMPONENTS, {})
+    if not components:
+        return result
+    for kind in SINGLE_PARTS:
+        if kind in result:
+            result[kind] = _part_up_to_date(kind, result[kind], components, registry)
+    for kind in LISTS:
+        if kind in result:
+            result[kind] = [_part_up_to_date(kind, part, components, registry) for part in result[kind]]
+    return result
+
+
+def _part_up_to_date(
+    kind: str, part: Mapping[str, Any], components: Mapping[str, Any], registry: Registry
+) -> Mapping[str, Any]:
+    written = recorded(components, kind, part.get("name", ""))
+    found = registry.matching(part["name"], KINDS[kind]) if written else []
+    own = [entry for entry in found if written and _same_distribution(entry.distribution, written.distribution)]
+    if not own or written is None:
+        return part
+    settings = {key: value for key, value in part.items() if key != "name"}
+    if own[0].version != written.version:
+        settings = migrated(own[0], settings, written.version)
+    name = part["name"] if len(found) == 1 else f"{own[0].distribution}:{_bare(part['name'])}"
+    return {"name": name, **settings}
 
 
 def migrated(entry: Provided, settings: Mapping[str, Any], version: str) -> dict[str, Any]:

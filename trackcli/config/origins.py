@@ -13,6 +13,9 @@ from trackcli.config.sampling import DEFAULT_SAMPLER, SamplerConfig
 COMPLETE = "complete"
 """``complete = true`` in a configuration file: it is a whole recipe, nothing below it counts."""
 
+COMPONENTS = "components"
+"""Section of a whole recipe: ``kind:name`` → ``distribution version`` of those that wrote it."""
+
 DEFAULT_ORIGIN = "default"
 SINGLE_PARTS = ("backbone", "matcher", "head", "sampler")
 

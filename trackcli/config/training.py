@@ -68,7 +68,7 @@ class TrainConfig(ComponentConfig):
     ema: float = Field(default=0.0, ge=0, lt=1, description="Decay of the averaged weights that are saved; 0: none")
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     channels_last: bool = True
-    compile: bool = Field(default=False, description="Compile backbone, matcher and head with torch.compile")
+    compile: bool = Field(default=False, description="Compile the backbone with torch.compile; the first step takes minutes")
     freeze_batch_norm: bool = Field(
         default=False, description="Batch norms use and keep the statistics they have; their factors still learn"
     )

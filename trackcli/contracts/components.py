@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from trackcli.contracts.matching import Matched
 from trackcli.contracts.predictions import Candidates, Predictions, Selection
 from trackcli.contracts.state import HeadKernel, Kernel, State
 from trackcli.contracts.training import Batch, Outputs
+from trackcli.contracts.weights import AdaptedWeights
 
 
 class Backbone(nn.Module, ABC):
@@ -26,6 +28,14 @@ class Backbone(nn.Module, ABC):
     def stages(self) -> dict[str, nn.Module]:
         """Modules by the names that freezing uses, stem first."""
         return {}
+
+    def adapt_weights(self, weights: Mapping[str, Tensor]) -> AdaptedWeights:
+        """Published weights in other layouts → this backbone's names and shapes; what needs no change stays as it is.
+
+        Raises:
+            InputDataError: for weights that would fit by name and yet compute something else.
+        """
+        return AdaptedWeights(dict(weights))
 
 
 class Matcher(nn.Module, ABC):

@@ -112,7 +112,7 @@ def find_results(folder: Path, sequences: Sequence[str]) -> ResultStore:
             f"{folder} holds no results of the {len(sequences)} sequences ({sequences[0]}, …); expected "
             f"{sequences[0]}.txt, {sequences[0]}/{sequences[0]}_001.txt or, as VOT has it, the latter in baseline/"
         )
-    store = ResultStore(folder, layout)
+    store = ResultStore(folder, layout, foreign=True)
     missing = [name for name in sequences if not store.has(name)]
     if missing:
         raise InputDataError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -18,6 +19,7 @@ from trackcli.evaluation.results import Trajectory
 from trackcli.tracking.timing import StageTimer
 
 _AHEAD_PER_JOB = 2
+_SECONDS_TO_END = 10
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,11 @@ class Processes:
                 yield from self._collect(pool, sequences, tasks)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
-                for process in set(active_children()) - others:
+                workers_left = set(active_children()) - others
+                for process in workers_left:
                     process.terminate()
+                for process in workers_left:
+                    process.join(_SECONDS_TO_END)
                 raise
 
     def _collect(
@@ -129,10 +134,12 @@ class Processes:
 def use_one_thread() -> None:
     """Make torch and OpenCV compute with one thread, so that results do not depend on how many there are."""
     import cv2
-    import torch
 
-    torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    if "torch" in sys.modules:  # not every tracker needs it, and importing it takes seconds
+        import torch
+
+        torch.set_num_threads(1)
 
 
 @dataclass(frozen=True)
@@ -148,8 +155,8 @@ _worker: list[OneByOne] = []  # a worker process has one tracker; this is how th
 
 def _begin_worker(make_tracker: Callable[[], Tracker]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to act on
-    use_one_thread()
     _worker[:] = [OneByOne(make_tracker())]
+    use_one_thread()
 
 
 def _track_in_worker(sequence: EvaluationSequence) -> _Finished:

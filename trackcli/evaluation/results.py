@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,8 @@ MAX_REPETITIONS = 999
 """What three digits can number."""
 
 _SAME_BOX_PIXELS = 1e-3
+_ROUNDED_PIXELS = 1.0
+_FROM_ONE = np.array([1.0, 1.0, 0.0, 0.0])
 
 Floats = NDArray[np.float64]
 
@@ -40,6 +42,7 @@ class Trajectory:
         boxes_xywh: ``(T, 4)`` float64, image pixels, 0-based top-left; row 0 is the box it was given.
         scores: ``(T,)`` its confidence; NaN where unknown.
         seconds: ``(T,)`` its own time for each frame, without reading the image; NaN where unknown.
+        shifted: Its file counts pixels from 1; the boxes here are shifted to count from 0.
 
     Raises:
         ShapeError: if the lengths differ.
@@ -48,6 +51,7 @@ class Trajectory:
     boxes_xywh: Floats
     scores: Floats
     seconds: Floats
+    shifted: bool = False
 
     def __post_init__(self) -> None:
         frames = len(self.boxes_xywh)
@@ -70,10 +74,12 @@ class ResultStore:
     Attributes:
         folder: ``<output>/<dataset>/<tracker>``; :meth:`claimed` makes it.
         layout: How the files are arranged in it.
+        foreign: Other toolkits wrote them: whole pixels, or pixels counted from 1, are nothing unusual.
     """
 
     folder: Path
     layout: Layout = Layout.FLAT
+    foreign: bool = False
 
     @contextmanager
     def claimed(self, fingerprint: str, *, replace: bool = False) -> Iterator[None]:
@@ -145,6 +151,9 @@ class ResultStore:
     def read_from(self, sequence: str, first_box_xywh: Floats, frames: int, repetition: int = 0) -> Trajectory:
         """Read one sequence's files and make sure that they begin where the sequence does.
 
+        Foreign results may begin up to a pixel off, as some toolkits write whole pixels. If they begin exactly one
+        pixel right and below, they count pixels from 1, as OTB's annotations do, and are shifted back.
+
         Raises:
             InputDataError: if they do not, or cannot be read.
         """
@@ -152,7 +161,9 @@ class ResultStore:
         kept = trajectory.boxes_xywh[0]
         if self.layout is Layout.VOT and np.isnan(kept).all():
             trajectory.boxes_xywh[0] = first_box_xywh
-        elif not np.allclose(kept, first_box_xywh, rtol=0, atol=_SAME_BOX_PIXELS):
+        elif self.foreign and _is_near(kept, first_box_xywh + _FROM_ONE, _SAME_BOX_PIXELS):
+            return replace(trajectory, boxes_xywh=trajectory.boxes_xywh - _FROM_ONE, shifted=True)
+        elif not _is_near(kept, first_box_xywh, _ROUNDED_PIXELS if self.foreign else _SAME_BOX_PIXELS):
             raise InputDataError(
                 f"{self.layout.boxes(self.folder, sequence, repetition)} begins at {_show(kept)}, but sequence "
                 f"{sequence} at {_show(first_box_xywh)}; expected results of this sequence; track it again with --force"
@@ -210,6 +221,10 @@ def _check_length(path: Path, rows: Floats, frames: int) -> None:
             f"{path} has {found}; expected {frames}, one per frame of the sequence; "
             "complete it, or track the sequence again with --force"
         )
+
+
+def _is_near(box_xywh: Floats, other_xywh: Floats, pixels: float) -> bool:
+    return bool(np.allclose(box_xywh, other_xywh, rtol=0, atol=pixels))
 
 
 def _show(box_xywh: Floats) -> str:

@@ -39,6 +39,7 @@ class SequenceResult:
         reused: Whether the trajectory was read from a result file.
         attributes: What makes the sequence hard.
         repetitions: How often it was tracked.
+        shifted: The result file counts pixels from 1.
     """
 
     name: str
@@ -48,6 +49,7 @@ class SequenceResult:
     reused: bool
     attributes: tuple[str, ...] = ()
     repetitions: int = 1
+    shifted: bool = False
 
     @property
     def fps(self) -> float:
@@ -192,6 +194,7 @@ def _score(
         reused=reused,
         attributes=sequence.attributes,
         repetitions=len(trajectories),
+        shifted=any(one.shifted for one in trajectories),
     )
 
 

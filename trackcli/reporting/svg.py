@@ -23,7 +23,7 @@ from trackcli.reporting.charts import (
 
 # One unit is one CSS pixel on a desktop. Charts are drawn for the width of a phone and scale up from there.
 WIDTH, HEIGHT = 420, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 10, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 16, 10, 40
 _LINE_HEIGHT = 13
 _CHARACTER = 6.4  # mean width of a letter at the page's chart font, for keeping labels apart
 
@@ -31,6 +31,8 @@ COLORS = 8
 """Colours ``--s0`` … of the page's style; more series than that are told apart by dashes."""
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
 LONGEST_LABEL = 28
+
+_Box = tuple[float, float, float, float]
 
 
 def text_of(text: str) -> str:
@@ -139,12 +141,17 @@ def _scatter(chart: ScatterChart) -> Iterator[str]:
         about = f"{point.label}: {number_text(round(point.x, 3))}, {number_text(round(point.y, 4))}"
         title = f"<title>{text_of(about)}</title>"
         yield f'<circle class="mark" cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{color_of(point.style)}">{title}</circle>'
-    yield from _labels(marks)
+    whiskers = [
+        (x - 2.0, _y(chart.y, point.y_interval[1]), x + 2.0, _y(chart.y, point.y_interval[0]))
+        for point, x, _ in marks
+        if point.y_interval is not None
+    ]
+    yield from _labels(marks, whiskers)
 
 
-def _labels(marks: Sequence[tuple[Point, float, float]]) -> Iterator[str]:
-    """Names beside their marks, where they hide neither a mark nor another name."""
-    taken = [(x - 6.0, y - 6.0, x + 6.0, y + 6.0) for _, x, y in marks]
+def _labels(marks: Sequence[tuple[Point, float, float]], whiskers: Sequence[_Box]) -> Iterator[str]:
+    """Names beside their marks, where they hide neither a mark nor an interval nor another name."""
+    taken = [*((x - 6.0, y - 6.0, x + 6.0, y + 6.0) for _, x, y in marks), *whiskers]
     for point, x, y in sorted(marks, key=lambda mark: mark[2]):
         label = shorten(point.label, 22)
         box = _free_place(x, y, len(label) * _CHARACTER, taken)
@@ -154,9 +161,6 @@ def _labels(marks: Sequence[tuple[Point, float, float]]) -> Iterator[str]:
         if abs(middle - y) > 2 * _LINE_HEIGHT:  # far from its mark: a thin line leads there
             yield f'<line class="leader" x1="{x:.1f}" y1="{y:.1f}" x2="{left:.1f}" y2="{middle:.1f}"/>'
         yield f'<text x="{left:.1f}" y="{middle + 4:.1f}">{text_of(label)}</text>'
-
-
-_Box = tuple[float, float, float, float]
 
 
 def _free_place(x: float, y: float, width: float, taken: Sequence[_Box]) -> _Box:

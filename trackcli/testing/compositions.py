@@ -36,6 +36,10 @@ TINY: Mapping[str, Any] = MappingProxyType(
 _SMALL: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "resnet18": {"depth": 2},
+        "resnet50": {"depth": 2},
+        "alexnet": {"outputs": ["conv3"]},
+        "mobilenetv2": {"depth": 3},
+        "up-xcorr": {"channels": 4, "template_cells": 4},
         "dw-xcorr": {"channels": 16, "template_cells": 4},
         "xcorr": {"channels": 16, "template_cells": 4},
         "rpn": {"hidden": 16, "scale": 4.0},

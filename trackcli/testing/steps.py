@@ -1,11 +1,14 @@
-"""The captured step: whether a composition's step exports as one graph."""
+"""The captured step: whether a composition's step exports as one graph, and never makes the host wait."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from trackcli.composition.model import TrackerModel
 from trackcli.contracts.state import State
@@ -84,6 +87,36 @@ def expect_exports(model: TrackerModel, scene: Scene) -> None:
             f"the exported step gives other results than the model; a value was frozen while tracing: {_REMEDY}",
             1e-4,
         )
+
+
+def expect_no_synchronisation(model: TrackerModel, scene: Scene) -> None:
+    """On a CUDA device the host never waits within the step; without one, :func:`expect_exports` has to do.
+
+    Raises:
+        AssertionError: saying how often it waits, and what to write instead.
+    """
+    if not torch.cuda.is_available():
+        return
+    model.eval().requires_grad_(False)
+    with torch.no_grad():
+        arguments = tree_map_only(Tensor, Tensor.cuda, _arguments(model, scene, later=1))
+        step = ExportableStep(model, scene.crop.search_size).cuda()
+        step(*arguments)  # what is set up once (memory, kernels) may wait
+        count = count_synchronisations(lambda: step(*arguments))
+    expect(count == 0, f"the host waits {count} times for the device within the step; {_REMEDY}")
+
+
+def count_synchronisations(run: Callable[[], object]) -> int:
+    """How often the host waits for the CUDA device while ``run`` runs."""
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            run()
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+    return sum("synchronizing CUDA operation" in str(warning.message) for warning in caught)
 
 
 def _operations(program: torch.export.ExportedProgram) -> set[str]:

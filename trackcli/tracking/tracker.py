@@ -109,7 +109,7 @@ class Tracker:
 
     def save(self, path: str | Path, *, provenance: dict[str, Any] | None = None) -> None:
         """Write the tracker as a file that :func:`load` and ``--tracker`` take."""
-        save_tracker(Path(path), self.model, self.plan, installed(), provenance or {})
+        save_tracker(Path(path), self.model, self.plan, provenance or {})
 
 
 def load(name_or_file: str | Path, *, device: str = "auto") -> Tracker:
@@ -171,7 +171,7 @@ def find_tracker_file(name_or_file: str, registry: Registry) -> Path:
     if name_or_file in registry.names(PresetSpec) and name_or_file not in registry.names(TrackerSpec):
         raise UnknownNameError(
             f"{name_or_file!r} is a preset: a recipe without weights; train it with: "
-            f"trackcli train --preset {name_or_file} --data CACHE -o RUN"
+            f"trackcli train --preset {name_or_file} [--data CACHE] [-o RUN]"
         )
     spec = registry.find(TrackerSpec, name_or_file)
     if spec.factory:

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from trackcli.training.appearance import LUMA, Appearance
 
-_HALF_RANGE = 128.0
 _NOISE_STD = float(np.sqrt(4 * (256**2 - 1) / 12))
 """Of the sum of four random bytes."""
 
@@ -39,17 +38,20 @@ def augment_images(images: Tensor, look: Appearance, device: torch.device) -> Te
 def _on_cpu(pixels: Tensor, look: Appearance) -> Tensor:
     result = torch.empty(pixels.shape, dtype=torch.float32)
     source, target = pixels.numpy(), result.numpy()
-    recoloured = _changes_colour(look)
-    for row in range(len(source)):
-        image = cv2.flip(source[row], 1) if look.flip[row] else source[row]
-        out = target[row]
-        np.copyto(out, image)
-        if np.any(look.blur_wh[row] > 1):
-            width, height = look.blur_wh[row].tolist()
-            cv2.blur(out.copy(), (width, height), out, borderType=cv2.BORDER_REPLICATE)
+    recoloured, blurred = _changes_colour(look), _is_blurred(look)
+    whole = np.empty(source.shape[1:], np.float32)  # one crop's memory for all: it stays in the cache
+    mirrored = np.empty_like(source[0])
+    for row, out in enumerate(target):
+        image = cv2.flip(source[row], 1, mirrored) if look.flip[row] else source[row]
+        if blurred[row]:
+            image = cv2.blur(image, look.blur_wh[row].tolist(), borderType=cv2.BORDER_REPLICATE)
         if recoloured[row]:
-            bias = float(look.bias[row]) * sum(w * mean for w, mean in zip(LUMA, cv2.mean(image), strict=False))
-            cv2.transform(out, np.column_stack((look.matrix[row], np.full(3, bias))), out)
+            red, green, blue, _ = cv2.mean(image)
+            luma = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+            np.copyto(whole, image)
+            cv2.transform(whole, np.column_stack((look.matrix[row], np.full(3, look.bias[row] * luma))), out)
+        else:
+            np.copyto(out, image)
         if look.noise[row] > 0:
             result[row] += _noise(look.noise[row : row + 1], look.noise_key[row : row + 1], result[row : row + 1])[0]
         if recoloured[row] or look.noise[row] > 0:
@@ -62,13 +64,13 @@ def _with_torch(pixels: Tensor, look: Appearance, device: torch.device) -> Tenso
     moved = pixels.to(device, non_blocking=True)
     flip = _moved(look.flip, device)[:, None, None, None]
     images = torch.where(flip, moved.flip(2), moved).float()
-    means = images.mean(dim=(1, 2)) @ images.new_tensor(LUMA)
-    blurred = np.flatnonzero((look.blur_wh > 1).any(axis=1))
+    blurred = np.flatnonzero(_is_blurred(look))
     if len(blurred):
         rows = _moved(blurred, device)
         images[rows] = _box_blur(images[rows], _moved(look.blur_wh[blurred], device))
     if _changes_colour(look).any():
-        bias = (_moved(look.bias, device) * means)[:, None, None].expand(-1, 1, 3)
+        luma = images.mean(dim=(1, 2)) @ images.new_tensor(LUMA)
+        bias = (_moved(look.bias, device) * luma)[:, None, None].expand(-1, 1, 3)
         flat = images.flatten(1, 2)
         images = torch.baddbmm(bias, flat, _moved(look.matrix, device).mT).view_as(images)
     noisy = np.flatnonzero(look.noise > 0)
@@ -87,22 +89,29 @@ def _changes_colour(look: Appearance) -> NDArray[np.bool_]:
     return changes
 
 
+def _is_blurred(look: Appearance) -> NDArray[np.bool_]:
+    blurred: NDArray[np.bool_] = (look.blur_wh > 1).any(axis=1)
+    return blurred
+
+
 def _box_blur(images: Tensor, sizes_wh: Tensor) -> Tensor:
-    """Mean over a box around each pixel; the border's pixels are repeated outside.
+    """Mean over a box around each pixel, rounded; the border's pixels are repeated outside.
+
+    Sums are integers, and a mean over an odd number of them is never halfway between two: every device rounds alike.
 
     Args:
-        images: ``(B, H, W, 3)`` float.
+        images: ``(B, H, W, 3)`` float, whole numbers.
         sizes_wh: ``(B, 2)`` odd int64.
     """
-    across = _running_mean(images.transpose(1, 2), sizes_wh[:, 0]).transpose(1, 2)
-    return _running_mean(across, sizes_wh[:, 1])
+    across = _running_sum(images.to(torch.int32).transpose(1, 2), sizes_wh[:, 0]).transpose(1, 2)
+    total = _running_sum(across, sizes_wh[:, 1])
+    return (total.float() / sizes_wh.prod(dim=1)[:, None, None, None]).round()
 
 
-def _running_mean(values: Tensor, sizes: Tensor) -> Tensor:
-    """Mean over ``sizes[b]`` neighbours along dimension 1 of ``(B, L, K, 3)``: two reads of a running total."""
+def _running_sum(values: Tensor, sizes: Tensor) -> Tensor:
+    """Sum of ``sizes[b]`` neighbours along dimension 1 of int32 ``(B, L, K, 3)``: two reads of a running total."""
     length = values.shape[1]
-    centred = values - _HALF_RANGE  # keeps the total small, and with it its rounding
-    total = torch.nn.functional.pad(centred.cumsum(dim=1), (0, 0, 0, 0, 1, 0))
+    total = torch.nn.functional.pad(values.cumsum(dim=1, dtype=torch.int32), (0, 0, 0, 0, 1, 0))
     place, reach = torch.arange(length, device=values.device)[None], (sizes[:, None] - 1) // 2
     first, last = (place - reach).clamp(min=0), (place + reach).clamp(max=length - 1)
 
@@ -110,9 +119,9 @@ def _running_mean(values: Tensor, sizes: Tensor) -> Tensor:
         return index[:, :, None, None].expand(-1, -1, *values.shape[2:])
 
     inside = total.gather(1, column(last + 1)) - total.gather(1, column(first))
-    before = (reach - place).clamp(min=0)[:, :, None, None] * centred[:, :1]
-    after = (place + reach - (length - 1)).clamp(min=0)[:, :, None, None] * centred[:, -1:]
-    return (inside + before + after) / sizes[:, None, None, None] + _HALF_RANGE
+    before = (reach - place).clamp(min=0)[:, :, None, None].int() * values[:, :1]
+    after = (place + reach - (length - 1)).clamp(min=0)[:, :, None, None].int() * values[:, -1:]
+    return inside + before + after
 
 
 def _noise(std: NDArray[np.float32], keys: NDArray[np.int64], images: Tensor) -> Tensor:

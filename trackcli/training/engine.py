@@ -100,8 +100,8 @@ class Engine:
             self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = Average(self.model, self.config.ema) if self.config.ema else None
         if self.config.compile:
-            for module in (self.model.backbone, self.model.matcher, self.model.head):
-                module.compile()
+            # Most of the work, and the part with the fewest shapes: templates and search regions have one each.
+            self.model.backbone.compile(dynamic=False)
         self.parts = Parts(self.model, self.losses)
         self.optimizer = make_optimizer(self.parts, self.config)
         self.scaler = make_scaler(self.config, device)

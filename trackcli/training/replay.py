@@ -97,10 +97,13 @@ def replay(path: Path, registry: Registry, *, device: str = "cpu") -> ReplayRepo
         _freeze_as_in_the_run(pair_losses, planned.recipe.train, state)
     except (RuntimeError, TypeError, AttributeError) as error:
         raise InputDataError(f"{path} does not fit its own recipe ({str(error).splitlines()[0]})") from error
+    statistics = {name: value.clone() for name, value in pair_losses.named_buffers()}
     with torch.no_grad(), _origin_of(pair_losses) as origin:
         pair_losses(batch)
     terms: dict[str, Tensor] = pair_losses(batch)
     torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]  # torch annotates in part
+    for name, value in pair_losses.named_buffers():
+        value.copy_(statistics[name])  # the passes so far may have spoilt them
     return ReplayReport(
         step=int(state["step"]),
         recorded=dict(state["terms"]),
@@ -161,7 +164,7 @@ def _origin_of(pair_losses: PairLosses) -> Iterator[list[str]]:
 
 
 def _bad_samples(pair_losses: PairLosses, batch: Batch) -> dict[int, tuple[str, ...]]:
-    """Each pair on its own, with frozen statistics: a batch norm cannot train on one."""
+    """Each pair on its own, with the statistics from before the step: a batch norm cannot train on one."""
     pair_losses.eval()
     bad: dict[int, tuple[str, ...]] = {}
     with torch.no_grad():
@@ -197,7 +200,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
         for item in value:
             yield from _tensors(item)
     elif isinstance(value, Batch):
-        return  # boxes in it may be NaN by contract; :func:`_bad_inputs` looks at what counts
+        yield from (value.template_images, value.search_images)  # boxes may be NaN by contract
     elif is_dataclass(value):
         for entry in fields(value):
             yield from _tensors(getattr(value, entry.name))

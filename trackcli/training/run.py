@@ -154,7 +154,7 @@ class TrainingRun:
         """
         course = {"steps": self.step, "pairs": self.step * self.config.batch}
         everything = {**self.provenance, **course, **facts}
-        save_tracker(self.folder / name, self.best_model(), self.plan, self.registry, everything)
+        save_tracker(self.folder / name, self.best_model(), self.plan, everything)
 
     def snapshot(self, count: int = 4) -> Snapshot | None:
         """Pictures of the last step's first pairs and what the network makes of them now; None before a first step."""

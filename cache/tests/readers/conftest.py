@@ -7,15 +7,13 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pytest
-
-if TYPE_CHECKING:
-    from trackcli_cache.datasets import DatasetReader
-    from trackcli_cache.manifest import Manifest
+from trackcli_cache.build import build_cache
+from trackcli_cache.datasets import DatasetReader
+from trackcli_cache.manifest import Manifest
 
 
 class Tree:
@@ -75,8 +73,6 @@ def build(tmp_path: Path) -> Callable[[DatasetReader], Manifest]:
     """Builds a cache of the first images that a reader yields."""
 
     def build_some(reader: DatasetReader, limit: int = 4) -> Manifest:
-        from trackcli_cache.build import build_cache
-
         manifest = build_cache(reader, tmp_path / "cache", limit=limit).manifest
         assert not manifest.skipped.images
         return manifest

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from trackcli_cache.catalogue import open_dataset
 from trackcli_cache.datasets import Mark
 from trackcli_cache.errors import DatasetError
+from trackcli_cache.reader import CropCache
 from trackcli_cache.readers import json_elements
 from trackcli_cache.readers.coco_objects import decode_counts
 from trackcli_cache.readers.json_elements import iterate_elements
@@ -79,10 +80,18 @@ def test_images_may_be_under_images(coco):
     assert images_of(coco, "coco")[0].path == coco.root / "images/train2017/b.jpg"
 
 
-def test_coco_becomes_a_cache_that_leaves_out_crowds(coco, build):
-    manifest = build(open_dataset("coco", coco.root))
-    assert sum(shard.records for shard in manifest.shards) == 2
-    assert manifest.categories == ("dog", "person")
+def test_coco_becomes_a_cache_in_which_crowds_are_no_targets_but_known(tree, build, tmp_path):
+    data = content()
+    data["annotations"][1]["image_id"] = 3
+    tree.json("annotations/instances_train2017.json", data)
+    tree.image("train2017/a.jpg")
+    assert build(open_dataset("coco", tree.root)).categories == ("dog", "person")
+    with CropCache.open(tmp_path / "cache") as cache:
+        assert len(cache) == 2
+        dog = cache.record(0)
+        assert [len(points) for points in dog.target_polygons] == [3]
+        assert dog.other_marks.tolist() == [Mark.IGNORED, Mark.NONE]
+        assert [len(parts) for parts in dog.other_polygons] == [0, 0], "a crowd one pixel wide has no outline"
 
 
 def test_a_reader_can_be_handed_to_another_process_and_read_twice(coco):
@@ -137,6 +146,50 @@ def test_ids_may_be_text_and_names_in_any_script(tree):
     (image,) = images_of(tree)
     assert image.path == tree.root / "день" / "ü.jpg"
     assert (image.objects[0].category, image.objects[0].marks) == ("собака", Mark.IGNORED)
+
+
+def video_content() -> dict[str, object]:
+    """mmtracking's form: two videos whose frames are mixed in the file, and a still."""
+    frames = [("v/2.jpg", 5, 20), ("w/1.jpg", 6, 0), ("v/1.jpg", 5, 10), ("still.jpg", None, None)]
+    images = [
+        {"id": number, "file_name": name, "video_id": video, "frame_id": frame}
+        for number, (name, video, frame) in enumerate(frames)
+    ]
+    return {
+        "videos": [{"id": 5, "name": "first"}],
+        "images": images,
+        "annotations": [annotation(number, [1, 2, 30, 40], instance_id=70 + number % 2) for number in range(4)],
+        "categories": CATEGORIES,
+    }
+
+
+def test_videos_become_sequences_in_order_of_their_frames(tree):
+    tree.json("annotations.json", video_content())
+    images = images_of(tree)
+    assert [(image.sequence, image.path.name, image.frame_number, image.still) for image in images] == [
+        ("dataset", "still.jpg", 3, True),
+        ("first", "1.jpg", 10, False),
+        ("first", "2.jpg", 20, False),
+        ("6", "1.jpg", 0, False),
+    ]
+    assert [image.objects[0].track_id for image in images] == [0, 70, 70, 71]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"annotations": [annotation(0, [1, 2, 3, 4])]}, "annotation 0 belongs to a video but has no track_id or inst"),
+        ({"annotations": [annotation(0, [1, 2, 3, 4], track_id="x")]}, "annotation 0, track_id: 'x' is not a whole"),
+        ({"videos": [{"id": 5}]}, "video .* has no id and name of its own"),
+        ({"videos": [{"id": 5, "name": "a"}, {"id": 6, "name": "a"}]}, "video .* has no id and name of its own"),
+        ({"images": [{"id": 0, "video_id": 5}]}, "image 0, frame_id or frame_index: None is not a whole number"),
+        ({"images": [{"id": 0, "video_id": [5]}]}, r"image 0: video_id is \[5\]; expected a number or text"),
+    ],
+)
+def test_malformed_videos_are_named(tree, change, message):
+    tree.json("annotations.json", {**video_content(), **change})
+    with pytest.raises(DatasetError, match=message):
+        images_of(tree)
 
 
 def broken(**changes: object) -> dict[str, object]:

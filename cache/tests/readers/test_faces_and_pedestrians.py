@@ -56,7 +56,7 @@ def test_wider_face_becomes_a_cache(wider, build):
         (("2\n10", "7\n10"), r"line 4: '40 10 12\.5 16|line 5: '1--Handshaking.* is not a face; expected 10 numbers"),
         (("1\n0 0 30", "9\n0 0 30"), "line 8: 9 faces are announced, 1 lines follow"),
         (("2\n10", "-1\n10"), "line 1: -1 faces"),
-        (("2\n10", "two\n10"), "line 2: number of faces: 'two' is not a coordinate"),
+        (("2\n10", "two\n10"), "line 2: number of faces: 'two' is not a whole number"),
         (("0--Parade/0_", "../../0_"), "line 1: .*is not a file name"),
         (("10 5 20", "10 x 20"), "line 3: 'x' is not a coordinate"),
     ],

@@ -8,6 +8,7 @@ import pytest
 from trackcli_cache.catalogue import open_dataset
 from trackcli_cache.datasets import Mark
 from trackcli_cache.errors import DatasetError
+from trackcli_cache.reader import CropCache
 
 
 def voc_object(name: str, *corners: float, flags: str = "") -> str:
@@ -209,3 +210,13 @@ def test_wrong_roots_show_their_trees(tree, name, looked_for):
     assert "expected\n  ROOT/" in str(error.value)
     with pytest.raises(DatasetError, match="is not a folder; expected one that holds\n  ROOT/"):
         open_dataset(name, tree.root / "nowhere")
+
+
+def test_a_caches_crops_are_those_of_the_boxes_own_frames(video, build, tmp_path):
+    build(open_dataset("video", video.root), limit=6)
+    with CropCache.open(tmp_path / "cache") as cache:
+        assert cache.frame_numbers.tolist() == [0, 1, 3, 4, 5]
+        assert cache.absent_frames.tolist() == [[0, 2, 0]]
+        for index, number in enumerate(cache.frame_numbers):
+            centre = cache.exemplar_crop(index)[70:74, 70:74]
+            assert abs(float(centre.mean()) - 40 * number) < 4

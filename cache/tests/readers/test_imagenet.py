@@ -6,6 +6,7 @@ import pytest
 from trackcli_cache.catalogue import open_dataset
 from trackcli_cache.datasets import Mark
 from trackcli_cache.errors import DatasetError
+from trackcli_cache.reader import CropCache
 from trackcli_cache.readers.imagenet_names import CATEGORY_OF_WNID
 
 SNIPPET = "ILSVRC2015_VID_train_0000/ILSVRC2015_train_00001000"
@@ -76,9 +77,14 @@ def test_the_archives_own_top_folder_may_be_the_roots_child(vid):
     assert len(list(open_dataset("imagenet-vid", top).images())) == 3
 
 
-def test_vid_becomes_a_cache(vid, build):
-    manifest = build(open_dataset("imagenet-vid", vid.root))
-    assert manifest.categories == ("fox", "turtle")
+def test_vid_becomes_a_cache_with_marks_and_absences(vid, build, tmp_path):
+    assert build(open_dataset("imagenet-vid", vid.root)).categories == ("fox", "turtle")
+    with CropCache.open(tmp_path / "cache") as cache:
+        assert cache.frame_numbers.tolist() == [0, 1, 1, 2]
+        assert cache.track_ids.tolist() == [0, 0, 1, 1]
+        assert cache.marks.tolist() == [Mark.NONE, Mark.OCCLUDED, Mark.NONE, Mark.NONE]
+        assert cache.record(2).other_marks.tolist() == [Mark.OCCLUDED]
+        assert cache.absent_frames.tolist() == [[0, 2, 0]]
 
 
 def test_a_vid_object_without_a_track_is_an_error(vid):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trackcli_cache.catalogue import open_dataset
 from trackcli_cache.errors import DatasetError
+from trackcli_cache.reader import CropCache
 from trackcli_cache.readers import mask_video
 from trackcli_cache.readers.indexed_masks import label_boxes, read_labels
 
@@ -55,8 +56,18 @@ def test_splits_are_the_datasets_own_lists(davis):
     assert [image.sequence for image in open_dataset("davis", davis.root, "val").images()] == ["bear"]
 
 
-def test_davis_becomes_a_cache(davis, build):
-    assert sum(shard.records for shard in build(open_dataset("davis", davis.root)).shards) == 5
+def test_davis_becomes_a_cache_whose_outlines_fill_their_boxes(davis, build, tmp_path):
+    build(open_dataset("davis", davis.root))
+    with CropCache.open(tmp_path / "cache") as cache:
+        assert cache.track_ids.tolist() == [1, 2, 2, 2, 3]
+        assert cache.absent_frames.tolist() == [[0, 1, 1], [0, 2, 1]]
+        for index in range(len(cache)):
+            record = cache.record(index)
+            (outline,) = record.target_polygons
+            scale = record.search_crop_side / float(np.ptp(record.search_window_xyxy[0::2]))
+            corners = np.concatenate([outline.min(axis=0), outline.max(axis=0)])
+            inset = np.array([0.5, 0.5, -0.5, -0.5]) * scale  # outlines run through the centres of border pixels
+            assert np.allclose(corners, record.box_xyxy + inset, atol=1e-3)
 
 
 def test_masks_are_decoded_once(davis, monkeypatch):

@@ -5,6 +5,9 @@ The file is the first of ``annotations.json``, ``_annotations.coco.json`` (Robof
 root; file names may hold folders. Boxes, polygons, run lengths and crowds are read as COCO's own; ``ignore`` counts
 like ``iscrowd``.
 
+Files with videos, as mmtracking (COCO-VID), TAO and BURST write them, become sequences: images with ``video_id``
+and ``frame_id`` or ``frame_index``, annotations with ``instance_id`` or ``track_id``. All other images are stills.
+
 Source of the format: https://cocodataset.org/#format-data.
 """
 
@@ -24,7 +27,7 @@ FILE_NAMES = ("annotations.json", "_annotations.coco.json")
 
 
 class CocoJson:
-    """Reads one file as one collection of stills, named after the root.
+    """Reads one file: its stills as one collection, named after the root, and its videos.
 
     Args:
         root: The folder that holds the file.
@@ -55,10 +58,13 @@ class CocoJson:
         return CocoFile(self._file)
 
     def images(self) -> Iterator[SourceImage]:
-        """All images with annotations, in the file's order."""
+        """All images with annotations: stills in the file's order, then videos frame by frame."""
         for image in self._index:
             path = inner_path(self._images, image.file_name, f"{self._file}, image {image.number}")
-            yield SourceImage(path, self._root.name, image.number, image.objects, still=True)
+            if image.video is None:
+                yield SourceImage(path, self._root.name, image.number, image.objects, still=True)
+            else:
+                yield SourceImage(path, image.video, image.frame, image.objects)
 
 
 def _find_file(root: Path) -> Path:

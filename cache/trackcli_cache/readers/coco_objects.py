@@ -10,20 +10,24 @@ from numpy.typing import NDArray
 
 from trackcli_cache.datasets import AnnotatedObject, Mark, RunLengthMask
 from trackcli_cache.errors import DatasetError
-from trackcli_cache.readers.layout import finite
+from trackcli_cache.readers.layout import finite, whole
 
 LARGEST_SIDE = 1 << 15
 SHORTEST_POLYGON = 6
 """Numbers; two points, which some COCO-style files hold, enclose nothing and are left out."""
 
 
-def read_object(entry: Any, categories: Mapping[Any, str], track_id: int, where: str) -> AnnotatedObject:
+TRACK_KEYS = ("track_id", "instance_id")
+"""In TAO and BURST, and in mmtracking's COCO-VID."""
+
+
+def read_object(entry: Any, categories: Mapping[Any, str], track_id: int | None, where: str) -> AnnotatedObject:
     """Turn an annotation into an object.
 
     Args:
         entry: The parsed JSON.
         categories: Names by id.
-        track_id: What to number it unless it carries ``track_id`` or ``instance_id`` itself.
+        track_id: What to number it; ``None`` in videos, where it carries a number itself (:data:`TRACK_KEYS`).
         where: For messages.
 
     Raises:
@@ -42,7 +46,7 @@ def read_object(entry: Any, categories: Mapping[Any, str], track_id: int, where:
     ignored = bool(entry.get("iscrowd")) or bool(entry.get("ignore"))
     return AnnotatedObject(
         box_xyxy=(x, y, x + width, y + height),
-        track_id=track_id,
+        track_id=_read_track_id(entry, where) if track_id is None else track_id,
         category=categories[category_id],
         polygons=polygons,
         run_lengths=run_lengths,
@@ -77,6 +81,13 @@ def decode_counts(text: str, where: str) -> tuple[int, ...]:
     if shift:
         raise DatasetError(f"{where}: compressed run lengths end in the middle of a number")
     return tuple(counts)
+
+
+def _read_track_id(entry: dict[str, Any], where: str) -> int:
+    for key in TRACK_KEYS:
+        if key in entry:
+            return whole(entry[key], f"{where}, {key}")
+    raise DatasetError(f"{where} belongs to a video but has no {' or '.join(TRACK_KEYS)}")
 
 
 def _read_segmentation(outline: Any, where: str) -> tuple[tuple[NDArray[np.float64], ...], RunLengthMask | None]:

@@ -140,9 +140,12 @@ def whole(value: object, where: str) -> int:
     """Turn a number, or text that is one, into an int; ``1.0`` is one too.
 
     Raises:
-        DatasetError: if it is not whole.
+        DatasetError: if it is not whole, or beyond all reason.
     """
-    number = finite(value, where)
-    if number != int(number):
+    try:
+        number = finite(value, where)
+    except DatasetError:
+        number = math.nan
+    if not number.is_integer():
         raise DatasetError(f"{where}: {value!r:.80} is not a whole number")
     return int(number)

@@ -20,17 +20,13 @@ from trackcli.geometry.boxes import centers_and_sizes
 
 
 class RpnLevel(nn.Module):
-    """The head of one level: a hidden 1×1 convolution and one 1×1 output for each task."""
+    """The head of one level: a hidden 1×1 convolution, unless its width is 0, and one 1×1 output for each task."""
 
     def __init__(self, shape: MatchShape, config: RpnConfig) -> None:
         super().__init__()
         widths = config.widths()
-        self.classification = nn.Sequential(
-            conv_bn(shape.classification, config.hidden, 1), nn.Conv2d(config.hidden, widths.classification, 1)
-        )
-        self.regression = nn.Sequential(
-            conv_bn(shape.regression, config.hidden, 1), nn.Conv2d(config.hidden, widths.regression, 1)
-        )
+        self.classification = _task(shape.classification, config.hidden, widths.classification)
+        self.regression = _task(shape.regression, config.hidden, widths.regression)
 
     def forward(self, level: MatchedLevel) -> tuple[Tensor, Tensor]:
         """Logits ``(B, N, 2)`` and deltas ``(B, N, 4)``."""
@@ -86,6 +82,12 @@ class RpnHead(Head):
             points_xy=points_xy.expand(scores.shape[0], -1, 2),
             valid=torch.ones_like(scores, dtype=torch.bool),
         )
+
+
+def _task(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    if hidden == 0:
+        return nn.Sequential(nn.Conv2d(inputs, outputs, 1))
+    return nn.Sequential(conv_bn(inputs, hidden, 1), nn.Conv2d(hidden, outputs, 1))
 
 
 def _per_anchor(maps: Tensor, values: int) -> Tensor:

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from trackcli.errors import InputDataError
+from trackcli.reporting.gather import find_evaluations, gather
+from trackcli.reporting.manifest import MANIFEST_FILE, Manifest, note_evaluation, read_manifest
+from trackcli.reporting.worst import worst_frames
+
+
+def manifest(*sequences: str, root: str = "/data", split: str | None = None) -> Manifest:
+    return Manifest("otb100", Path(root), split, "ope", "trackcli", sequences, {"other": Path("/elsewhere")})
+
+
+def test_a_note_is_read_as_it_was_written(tmp_path: Path) -> None:
+    note_evaluation(tmp_path / "new", manifest("a", "b", split="test"))
+    assert read_manifest(tmp_path / "new") == manifest("a", "b", split="test")
+
+
+def test_later_evaluations_add_their_sequences(tmp_path: Path) -> None:
+    note_evaluation(tmp_path, manifest("a", "b"))
+    note_evaluation(tmp_path, manifest("b", "c", root="/moved"))
+    assert read_manifest(tmp_path).sequences == ("a", "b", "c")
+    assert read_manifest(tmp_path).root == Path("/moved")
+
+
+def test_another_split_starts_a_new_list(tmp_path: Path) -> None:
+    note_evaluation(tmp_path, manifest("a"))
+    note_evaluation(tmp_path, manifest("z", split="test"))
+    assert read_manifest(tmp_path).sequences == ("z",)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": 2}', '{"format": 1, "dataset": 3}', "null", '"x"'])
+def test_what_is_no_note_is_named_and_replaced(tmp_path: Path, content: str) -> None:
+    (tmp_path / MANIFEST_FILE).write_text(content)
+    with pytest.raises(InputDataError, match="is not a note of trackcli eval"):
+        read_manifest(tmp_path)
+    note_evaluation(tmp_path, manifest("a"))
+    assert read_manifest(tmp_path).sequences == ("a",)
+
+
+def test_trackers_are_ranked_by_success(results: Path) -> None:
+    evaluation = gather(results)
+    assert [entrant.label for entrant in evaluation.entrants] == ["good", "poor"]
+    good, poor = (entrant.result.score for entrant in evaluation.entrants)
+    # calm: overlap 1 (20 of 21 thresholds). wild: 1, 12/20 = 0.6, 1, so 20, 12 and 20 of 21.
+    assert good.success_auc == pytest.approx((20 / 21 + (20 + 12 + 20) / 63) / 2)
+    # calm: overlap 8/24, 7 of 21 thresholds. wild: 1, 0, 0.
+    assert poor.success_auc == pytest.approx((7 / 21 + 20 / 63) / 2)
+
+
+def test_means_are_over_sequences_that_all_have_and_say_so(bench: Any, results: Path) -> None:
+    (bench.results / "poor" / "calm.txt").unlink()
+    evaluation = gather(results)
+    assert list(evaluation.sequences.names) == ["wild"]
+    assert evaluation.notes == (
+        "poor lacks 1 of 2 sequences: calm",
+        "all trackers are compared on the 1 sequences that each of them has",
+    )
+
+
+def test_without_a_common_sequence_it_is_said_who_lacks_what(bench: Any, results: Path) -> None:
+    (bench.results / "poor" / "calm.txt").unlink()
+    (bench.results / "good" / "wild.txt").unlink()
+    with pytest.raises(InputDataError, match=r"good lacks 1 of 2 sequences: wild; poor lacks 1 of 2 sequences: calm"):
+        gather(results)
+
+
+def test_a_moved_dataset_is_found_with_root(bench: Any, results: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.move(bench.root, moved)
+    with pytest.raises(InputDataError, match=r"no longer at .*; say where it is with --root DIR"):
+        gather(results)
+    assert len(gather(results, root=moved).entrants) == 2
+
+
+def test_results_without_a_note_need_the_root(bench: Any, results: Path) -> None:
+    (results / MANIFEST_FILE).unlink()
+    with pytest.raises(InputDataError, match="say where the dataset is with --root DIR"):
+        gather(results)
+    assert [entrant.label for entrant in gather(results, root=bench.root).entrants] == ["good", "poor"]
+
+
+def test_results_from_elsewhere_take_part(bench: Any, results: Path, tmp_path: Path) -> None:
+    shutil.move(bench.results / "poor", tmp_path / "foreign")
+    noted = read_manifest(results)
+    note_evaluation(results, Manifest(**{**vars(noted), "elsewhere": {"theirs": tmp_path / "foreign"}}))
+    assert [entrant.label for entrant in gather(results).entrants] == ["good", "theirs"]
+
+
+def test_a_results_folder_may_hold_several_datasets(results: Path) -> None:
+    assert find_evaluations(results) == [results]
+    assert find_evaluations(results.parent) == [results]
+    assert find_evaluations(results.parent.parent) == []
+
+
+def test_a_short_result_file_is_named(bench: Any, results: Path) -> None:
+    (bench.results / "poor" / "wild.txt").write_text("20,20,16,12\n")
+    with pytest.raises(InputDataError, match=r"wild\.txt has 1 line; expected 4"):
+        gather(results)
+
+
+def test_the_worst_frame_is_the_first_with_the_lowest_overlap(bench: Any) -> None:
+    bench.sequence("clip")
+    bench.result("one", "clip", bench.shifted(0, 100, 100))
+    bench.result("two", "clip", bench.shifted(0, 100, 8))
+    (worst,) = worst_frames(gather(bench.note()), 5)
+    assert (worst.sequence, worst.frame, worst.frames, worst.size_wh) == ("clip", 2, 4, (80, 64))
+    assert [(answer.label, answer.overlap) for answer in worst.answers] == [("two", 0.0), ("one", 0.0)]
+    np.testing.assert_array_equal(worst.truth_xywh, bench.truth[2])
+    assert worst.jpeg
+
+
+def test_absent_frames_are_never_the_worst(bench: Any) -> None:
+    nan = float("nan")
+    bench.sequence("clip", [bench.truth[0], (nan, nan, nan, nan), bench.truth[0], bench.truth[0]])
+    bench.result("one", "clip", bench.shifted(100, 0, 4))
+    (worst,) = worst_frames(gather(bench.note()), 1)
+    assert worst.frame == 3
+
+
+def test_the_hardest_sequences_come_first(results: Path) -> None:
+    assert [worst.sequence for worst in worst_frames(gather(results), 2)] == ["wild", "calm"]
+    assert [worst.sequence for worst in worst_frames(gather(results), 1)] == ["wild"]
+
+
+def test_a_missing_image_leaves_the_boxes(bench: Any, results: Path) -> None:
+    for path in (bench.root / "wild" / "img").iterdir():
+        path.write_bytes(b"")
+    worst = worst_frames(gather(results), 1)[0]
+    assert worst.jpeg == ""
+    assert worst.size_wh == (36, 32)
+
+
+def test_notes_are_json_that_another_program_can_read(results: Path) -> None:
+    content = json.loads((results / MANIFEST_FILE).read_text())
+    assert content["sequences"] == ["calm", "wild"]
+    assert content["dataset"] == "folder"

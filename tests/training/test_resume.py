@@ -1,0 +1,146 @@
+"""Killed at any moment and resumed, a run ends with the weights of the uninterrupted one, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from trackcli.errors import InputDataError
+from trackcli.training.checkpoint import load_latest
+
+if TYPE_CHECKING:
+    from conftest import Cli, NewRun
+
+KILLING = Path(__file__).with_name("killing.py")
+LENGTH = ("--steps", "9", "--set", "train.checkpoint_every=3", "--set", "train.ema=0.9", "--set", "train.keep=2")
+
+
+def final_state(folder: Path) -> dict[str, Any]:
+    state, complaints = load_latest(folder)
+    assert state is not None and state["step"] == 9 and complaints == []
+    return state
+
+
+def assert_same(first: Any, second: Any, where: str = "state") -> None:
+    if isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), where
+    elif isinstance(first, dict):
+        assert first.keys() == second.keys(), where
+        for name, value in first.items():
+            assert_same(value, second[name], f"{where}.{name}")
+    elif isinstance(first, list):
+        for index, (one, other) in enumerate(zip(first, second, strict=True)):
+            assert_same(one, other, f"{where}.{index}")
+    else:
+        assert first == second, where
+
+
+@pytest.fixture(scope="module")
+def whole(train_options: list[str], cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that nobody interrupted."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    cli(*train_options, *LENGTH, "-o", str(folder))
+    return folder
+
+
+def one_thread() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize(
+    ("moment", "nth", "resumes_at"),
+    [
+        ("in a step", 5, 3),
+        ("in the optimiser", 8, 6),
+        ("writing a checkpoint", 2, 3),
+        ("before the rename", 2, 3),
+        ("after the rename", 2, 6),
+        ("writing the tracker", 2, 6),
+        ("writing a checkpoint", 1, 0),
+    ],
+)
+def test_a_killed_run_ends_as_the_uninterrupted_one(
+    moment: str, nth: int, resumes_at: int, whole: Path, train_options: list[str], tmp_path: Path, cli: Cli
+) -> None:
+    folder = tmp_path / "run"
+    options = [*train_options, *LENGTH, "-o", str(folder)]
+    killed = subprocess.run(
+        [sys.executable, str(KILLING), moment, str(nth), *options], capture_output=True, check=False, env=one_thread()
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    resumed = cli(*options, "--resume")
+    expected = f"resuming at step {resumes_at}" if resumes_at else "nothing to resume: starting at step 0"
+    assert expected in resumed.stderr.splitlines()
+    assert_same(final_state(whole), final_state(folder))
+    assert (folder / "tracker.safetensors").read_bytes() == (whole / "tracker.safetensors").read_bytes()
+    assert not list(folder.glob("*.part"))
+
+
+def test_a_damaged_checkpoint_is_said_and_the_run_still_ends_the_same(
+    whole: Path, train_options: list[str], tmp_path: Path, cli: Cli
+) -> None:
+    folder = tmp_path / "run"
+    options = [*train_options, *LENGTH, "-o", str(folder)]
+    subprocess.run([sys.executable, str(KILLING), "in a step", "8", *options], capture_output=True, check=False,
+                   env=one_thread())  # fmt: skip
+    newest = folder / "checkpoint-00000006.pt"
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    resumed = cli(*options, "--resume")
+    assert "checkpoint-00000006.pt is damaged (ValueError); using the one before" in resumed.stderr.splitlines()
+    assert "resuming at step 3" in resumed.stderr.splitlines()
+    assert_same(final_state(whole), final_state(folder))
+
+
+def test_metrics_have_every_step_once_after_a_resume(new_run: NewRun) -> None:
+    settings = ("train.steps=6", "train.checkpoint_every=2")
+    broken = new_run(*settings)
+    for report in broken.steps():
+        broken.metrics.write(report)
+        if report.step == 4:
+            broken._between_steps = False  # as if killed: no checkpoint at the exit
+            break
+    (broken.folder / "checkpoint-00000004.pt").unlink()
+    with (broken.folder / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 5, "ra')
+    resumed = new_run(*settings)
+    assert resumed.resume()
+    for report in resumed.steps():
+        resumed.metrics.write(report)
+    lines = (resumed.folder / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+
+
+def test_another_batch_size_is_said(new_run: NewRun) -> None:
+    list(new_run("train.steps=2").steps())
+    resumed = new_run("train.steps=2", "train.batch=4")
+    lines: list[str] = []
+    resumed.note = lines.append
+    assert resumed.resume()
+    assert lines == ["train.batch was 2 and is now 4: from here on the run sees other pairs than it would have"]
+
+
+def test_a_checkpoint_of_another_composition_is_refused(new_run: NewRun) -> None:
+    list(new_run("train.steps=2").steps())
+    with pytest.raises(InputDataError, match=r"^the checkpoint does not fit this recipe \(.*\); resume with the run's"):
+        new_run("train.steps=2", "matcher.channels=16").resume()
+
+
+def test_what_had_no_weights_is_remembered(new_run: NewRun) -> None:
+    run = new_run("train.steps=2")
+    run.start_from(frozenset({"backbone.conv1.weight"}))
+    next(reports := run.steps())
+    reports.close()
+    resumed = new_run("train.steps=2")
+    assert resumed.resume()
+    assert resumed.engine.fresh == {"backbone.conv1.weight"}
