@@ -4,20 +4,22 @@ Run: python benchmarks/cache_reading.py [--data DIR] [--work DIR] [--quick]
 
 All sides give the same: batches of 32 pairs of 127 and 255 pixels at random scale and shift, mirrored, blurred (20 %)
 and recoloured, float in 0..255 with their boxes. The yardstick is a folder of 511-pixel crops (JPEG, quality 90) read
-with imread, warpAffine, a box blur (not the dense kernels that are common) and one colour matrix, by a DataLoader with 2
-processes. The caches are read by 2 threads; "uint8" leaves blur and colour to a GPU. The sides are measured in turns,
-in one run, from warm page cache: only ratios travel between machines.
+with imread, warpAffine, a box blur (not the dense kernels that are common) and one colour matrix, by a DataLoader with
+2 processes. The caches are read by 2 threads; "uint8" leaves blur and colour to a GPU. The sides are measured in turns,
+in one run, from warm page cache: only ratios travel between machines. Pairs per second need an idle machine; processor
+time per pair suffers less when others use it too.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import resource
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import cv2
@@ -44,6 +46,9 @@ BATCH = 32
 WORKERS = 2
 FOLDER_SIDE = 511
 TEMPLATE, SEARCH = 127, 255
+LENS_BLUR = 1.2
+"""Pixels; gives the generated crops the size in bytes that crops of photographs have."""
+
 CPU = torch.device("cpu")
 WANTED = {"jpeg cache, float": 3.0, "raw cache, float": 5.0, "raw cache, uint8": 12.0}
 
@@ -73,7 +78,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work = arguments.work or Path(temporary)
-        data = arguments.data or make_data(work / "data", sequences=2 if arguments.quick else 24, quick=arguments.quick)
+        data = arguments.data or make_data(work / "data", sequences=2 if arguments.quick else 12, quick=arguments.quick)
         measure(open_dataset("folder", data), work, rounds=1 if arguments.quick else 5, quick=arguments.quick)
 
 
@@ -81,11 +86,12 @@ def measure(reader: DatasetReader, work: Path, *, rounds: int, quick: bool) -> N
     """Measure all sides and print what came out."""
     crops = make_folder(reader, work / "folder")
     caches = {codec: make_cache(reader, work / codec, codec) for codec in ("jpeg", "raw")}
-    planned = plan(complete({"preset": "siamrpn-pp", "train": {"batch": BATCH, "workers": WORKERS}}, installed()).recipe,
-                   installed())  # fmt: skip
+    registry = installed()
+    settings = {"preset": "siamrpn-pp", "train": {"batch": BATCH, "workers": WORKERS}}
+    planned = plan(complete(settings, registry).recipe, registry)
     batches = 4 if quick else 40
-    yardstick = DataLoader(FolderPairs(crops, planned.sampler_config, BATCH * batches), BATCH, num_workers=WORKERS,
-                           worker_init_fn=_single_threaded)  # fmt: skip
+    pairs = FolderPairs(crops, planned.sampler_config, BATCH * batches)
+    yardstick = DataLoader(pairs, BATCH, num_workers=WORKERS, worker_init_fn=_single_threaded)
     sides: dict[str, Callable[[], Iterable[object]]] = {"JPEG folder": lambda: yardstick}
     for codec, cache in caches.items():
         for kind in ("float", "uint8"):
@@ -97,24 +103,55 @@ def measure(reader: DatasetReader, work: Path, *, rounds: int, quick: bool) -> N
         total = sum(entry.size_bytes for entry in cache.manifest.shards)
         print(f", {codec} cache {total / len(cache):,.0f}", end="")
     print()
-    speeds: dict[str, list[float]] = {name: [] for name in sides}
+    speeds: dict[str, list[Speed]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, side in sides.items():
-            speeds[name].append(pairs_per_second(side()))
-    base = statistics.median(speeds["JPEG folder"])
+            speeds[name].append(speed_of(side))
+    base = Speed.median(speeds["JPEG folder"])
     for name, measured in speeds.items():
-        speed = statistics.median(measured)
+        speed = Speed.median(measured)
         wanted = f"  (wanted {WANTED[name]:g})" if name in WANTED else ""
-        print(f"  {name:18} {speed:8.0f} pairs/s {speed / base:6.1f}x{wanted}")
+        print(
+            f"  {name:18} {speed.pairs_per_second:7.0f} pairs/s {speed.pairs_per_second / base.pairs_per_second:6.1f}x"
+            f"{1e6 * speed.processor_seconds:8.0f} us of processor a pair "
+            f"{base.processor_seconds / speed.processor_seconds:5.1f}x{wanted}"
+        )
 
 
-def pairs_per_second(batches: Iterable[object]) -> float:
-    """From the first batch on, so that starting processes and threads does not count."""
-    iterator = iter(batches)
+@dataclass(frozen=True)
+class Speed:
+    """What one round of one side took.
+
+    Attributes:
+        pairs_per_second: From the first batch on, so that starting processes and threads does not count.
+        processor_seconds: Per pair, of all processes, starting included.
+    """
+
+    pairs_per_second: float
+    processor_seconds: float
+
+    @classmethod
+    def median(cls, rounds: list[Speed]) -> Speed:
+        """Of each figure by itself."""
+        return cls(*(statistics.median(getattr(each, field.name) for each in rounds) for field in fields(cls)))
+
+
+def speed_of(side: Callable[[], Iterable[object]]) -> Speed:
+    """Read all batches of a side once."""
+    processor = _processor_seconds()
+    iterator = iter(side())
     next(iterator)
     began = time.perf_counter()
     count = sum(1 for _ in iterator)
-    return count * BATCH / (time.perf_counter() - began)
+    elapsed = time.perf_counter() - began
+    del iterator  # worker processes end, and their time is counted
+    gc.collect()
+    return Speed(count * BATCH / elapsed, (_processor_seconds() - processor) / ((count + 1) * BATCH))
+
+
+def _processor_seconds() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 @dataclass(frozen=True)
@@ -182,7 +219,8 @@ def _single_threaded(worker: int) -> None:
 def make_folder(reader: DatasetReader, folder: Path) -> list[Crop]:
     """The yardstick's crops: 511 pixels, at the scale of the caches' crops."""
     folder.mkdir(parents=True, exist_ok=True)
-    settings, crops = TierSettings(), []
+    settings = TierSettings()
+    crops: list[Crop] = []
     for image in reader.images():
         pixels = read_rgb(image.path)
         for item in image.objects:
@@ -215,7 +253,7 @@ def make_data(root: Path, *, sequences: int, quick: bool) -> Path:
         for frame in range(10 if quick else 50):
             left, top = 4 * frame, 2 * frame
             width, height = rng.integers(60, 140, 2).tolist()
-            cv2.imwrite(str(folder / "img" / f"{frame:05d}.png"), picture[top : top + 600, left : left + 800])
+            cv2.imwrite(str(folder / "img" / f"{frame:05d}.jpg"), picture[top : top + 600, left : left + 800])
             lines.append(f"{400 - width // 2},{300 - height // 2},{width},{height}")
         (folder / "groundtruth.txt").write_text("\n".join(lines) + "\n")
     return root
@@ -232,7 +270,7 @@ def _texture(rng: np.random.Generator, height: int, width: int) -> Image:
     shared = planes[0]
     mixed = np.stack([shared, 0.9 * shared + 0.3 * planes[1], 0.8 * shared + 0.4 * planes[2]], axis=2)
     scaled = 128 + 48 * (mixed - mixed.mean()) / mixed.std()
-    return np.clip(scaled, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.GaussianBlur(np.clip(scaled, 0, 255).astype(np.uint8), (0, 0), LENS_BLUR), np.uint8)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ from urllib.parse import unquote, unquote_plus
 
 HIDDEN = "***"
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?://|%2F%2F)", re.IGNORECASE)
+# One slash will do: that is what remains of a URL that was taken for a path. One letter before it is a drive.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?:/+|%2F%2F)", re.IGNORECASE)
 # In running text a URL ends at a blank, or at a quotation mark that closes something.
 _URL_IN_TEXT = re.compile(
-    r"""[A-Za-z][A-Za-z0-9+.-]*:(?://|%2F%2F)(?:[^\s'"<>`]|['"`](?![\s,;:.)\]}>'"]|$))*""", re.IGNORECASE
+    r"""[A-Za-z][A-Za-z0-9+.-]+:(?:/+|%2F%2F)(?:[^\s'"<>`]|['"`](?![\s,;:.)\]}>'"]|$))*""", re.IGNORECASE
 )
 _PARAMETER = re.compile(r"[?&;#]([^=?&;#]+)=")
 _SECRET_WORD = re.compile(
@@ -25,7 +26,7 @@ _SECRET_WORD = re.compile(
 
 def is_url(text: str) -> bool:
     """Whether a text is an address with a scheme, ``rtsp://camera/1`` for example."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text) is not None
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text) is not None
 
 
 def redact_url(url: str) -> str:
@@ -44,8 +45,6 @@ def redact_url(url: str) -> str:
 
 def redact(text: str) -> str:
     """A text in which every URL has lost its secrets; what is no URL stays as it is."""
-    if "//" not in text and "%2f%2f" not in text.lower():
-        return text
     return _URL_IN_TEXT.sub(lambda match: redact_url(match.group()), text)
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -204,3 +205,47 @@ def test_progress_reaches_the_number_of_images(video_root, tmp_path):
     build(video_root, tmp_path / "cache", on_progress=seen.append)
     assert [state.images for state in seen] == [1, 2, 3, 4, 5, 6]
     assert seen[-1].images_total == 6
+
+
+def test_a_cache_of_the_former_format_is_built_again_with_force(video_root, tmp_path):
+    output = tmp_path / "cache"
+    build(video_root, output)
+    content = json.loads((output / "manifest.json").read_text()) | {"version": 1}
+    (output / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(CacheFormatError, match=r"has format version 1; this trackcli reads version 2; .* with --force"):
+        build(video_root, output)
+    assert build(video_root, output, force=True).built == 1
+
+
+def test_a_dataset_that_changes_between_the_passes_is_an_error(video_root, tmp_path):
+    class Growing:
+        """Another frame each time it is read."""
+
+        name, root, passes = "growing", video_root, 0
+
+        def images(self):
+            self.passes += 1
+            images = list(open_dataset("folder", video_root).images())
+            return iter(images[: 3 + self.passes])
+
+    with pytest.raises(DatasetError, match="changed while it was read; let it rest and run the same command again"):
+        build_cache(Growing(), tmp_path / "cache")
+    assert not (tmp_path / "cache" / "manifest.json").exists()
+
+
+def test_a_kill_while_another_cache_is_removed_leaves_a_folder_that_is_still_known(video_root, tmp_path, monkeypatch):
+    output = tmp_path / "cache"
+    build_in_twos(video_root, output)
+    unlink, removed = Path.unlink, []
+
+    def killed_after_two(path, missing_ok=False):
+        if len(removed) == 2:
+            raise KeyboardInterrupt
+        removed.append(path)
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", killed_after_two)
+    with pytest.raises(KeyboardInterrupt):
+        build(video_root, output, force=True)
+    monkeypatch.undo()
+    assert build(video_root, output, force=True).built == 1

@@ -12,15 +12,19 @@ import pytest
 from trackcli_cache.build import build_cache
 from trackcli_cache.catalogue import open_dataset
 from trackcli_cache.columns import Columns
+from trackcli_cache.crops import CODECS
+from trackcli_cache.datasets import Mark
 from trackcli_cache.reader import CropCache
+from trackcli_cache.shard import FORMAT_VERSION
 
 PAGE = Path(__file__).parents[2] / "docs" / "cache-format.md"
 
 pytestmark = pytest.mark.skipif(not PAGE.is_file(), reason="the documentation is not beside this package")
 
 
-def test_the_example_on_the_page_runs_and_agrees_with_the_reader(stills_root, tmp_path):
-    build_cache(open_dataset("folder", stills_root), tmp_path / "my-cache")
+@pytest.mark.parametrize("codec", CODECS)
+def test_the_example_on_the_page_runs_and_agrees_with_the_reader(stills_root, tmp_path, codec):
+    build_cache(open_dataset("folder", stills_root), tmp_path / "my-cache", codec=codec)
     (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert "trackcli" not in example
     done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -37,3 +41,11 @@ def test_the_example_on_the_page_runs_and_agrees_with_the_reader(stills_root, tm
 def test_the_page_describes_every_column():
     page = PAGE.read_text(encoding="utf-8")
     assert [column.name for column in fields(Columns) if f"`{column.name}`" not in page] == []
+
+
+def test_the_page_names_the_version_and_every_mark():
+    page = PAGE.read_text(encoding="utf-8")
+    assert page.startswith(f"# The crop cache, version {FORMAT_VERSION}\n")
+    sentence = re.search(r"Marks are bits: (.*)\.", page)
+    assert sentence is not None
+    assert [int(item.split()[0]) for item in sentence[1].split(", ")] == [int(mark) for mark in Mark]

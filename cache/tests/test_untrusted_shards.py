@@ -72,7 +72,7 @@ def missing(file, name, values):
     pass
 
 
-@pytest.mark.parametrize("name", ["crops", "box_xyxy", "other_offsets"])
+@pytest.mark.parametrize("name", ["crops", "box_xyxy", "other_offsets", "marks", "search_crc32"])
 @pytest.mark.parametrize(
     "make",
     [
@@ -128,6 +128,19 @@ def test_numbers_that_point_nowhere_are_refused(shard_path, patch, message):
 def test_columns_of_different_lengths_are_refused(shard_path):
     replace(shard_path, "track_id", lambda file, name, values: file.create_dataset(name, data=values[:-1]))
     with pytest.raises(CacheFormatError, match="track_id has 2 rows; expected 3"):
+        read(shard_path)
+
+
+def test_another_codec_than_the_manifest_names_is_refused(shard_path):
+    with h5py.File(shard_path, "r+") as file:
+        file.attrs["codec"] = "raw"
+    with pytest.raises(CacheFormatError, match="has crops of codec raw; expected jpeg"):
+        read(shard_path)
+
+
+def test_bits_that_are_no_marks_are_refused(shard_path):
+    patched("marks", 0, 64)(shard_path)
+    with pytest.raises(CacheFormatError, match="marks holds bits that are no marks"):
         read(shard_path)
 
 

@@ -150,18 +150,12 @@ class PairMaker:
 
     def _centered_on(self, index: int, key: RecordKey, request: ViewRequest) -> ViewRequest:
         """Shift the view to another object, but keep the target inside."""
-        box = self._readers[key.cache].cache.columns.other_box_xyxy[
-            self._readers[key.cache].cache.columns.other_offsets[key.record] + index
-        ]
+        columns = self._readers[key.cache].cache.columns
+        left, top, right, bottom = columns.other_box_xyxy[columns.other_offsets[key.record] + index].tolist()
+        x = request.shift_x + (request.center_x - (left + right) / 2) * request.scale_x
+        y = request.shift_y + (request.center_y - (top + bottom) / 2) * request.scale_y
         limit = LARGEST_OFFSET * self.crop.search_size
-        center = ((box[:2] + box[2:]) / 2).tolist()
-        moved = (
-            max(-limit, min(limit, shift + (own - other) * scale))
-            for shift, own, other, scale in zip(
-                request.shift_xy, request.center_xy, center, request.scale_xy, strict=True
-            )
-        )
-        return replace(request, shift_xy=(next(moved), next(moved)))
+        return request._replace(shift_x=max(-limit, min(limit, x)), shift_y=max(-limit, min(limit, y)))
 
     def _view(self, key: RecordKey, target: Target, request: ViewRequest, out: Image) -> Affine:
         return self._readers[key.cache].view(key.record, target, request, out)
@@ -216,7 +210,7 @@ class PairMaker:
         zoom = float(np.sqrt(np.prod(size_wh))) / max(1.0, float(np.sqrt((right - left) * (bottom - top))))
         request = random_request(rng, ViewSettings(scale=0.3, rotation=20.0), center_xy=own.center_xy, zoom=zoom)
         x, y = ((target_box[:2] + target_box[2:]) / 2 + toward - canvas.shape[0] / 2).tolist()
-        return paste(canvas, sprite, replace(request, shift_xy=(x, y)).affine(canvas.shape[0]))[0]
+        return paste(canvas, sprite, request._replace(shift_x=x, shift_y=y).affine(canvas.shape[0]))[0]
 
     def _paste(
         self, canvas: Image, key: RecordKey, rng: np.random.Generator, settings: ViewSettings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,7 @@ _NO_BOXES = np.zeros((0, 4))
 _NO_CATEGORIES = np.zeros(0, np.int64)
 
 
-@dataclass(frozen=True, eq=False)
-class Target:
+class Target(NamedTuple):
     """A record's target; all in search-crop pixels.
 
     Attributes:
@@ -63,7 +62,7 @@ class Target:
         left, top, right, bottom = self.box_xyxy
         width, height = right - left, bottom - top
         box = (left + part[0] * width, top + part[1] * height, left + part[2] * width, top + part[3] * height)
-        return replace(self, box_xyxy=box, is_part=True)
+        return self._replace(box_xyxy=box, is_part=True)
 
 
 class TargetReader:

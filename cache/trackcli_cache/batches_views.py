@@ -60,43 +60,51 @@ class Window(NamedTuple):
         return self.left >= 0 and self.top >= 0 and self.left + self.width <= side and self.top + self.height <= side
 
 
-@dataclass(frozen=True)
-class ViewRequest:
+class ViewRequest(NamedTuple):
     """What shall be seen, before it is rounded to whole pixels.
 
     Attributes:
-        center_xy: The target's centre, in crop pixels.
-        scale_xy: View pixels per crop pixel before rotation.
-        shift_xy: Where the target's centre shall be, from the view's centre.
+        center_x: The target's centre, in crop pixels.
+        center_y: Likewise.
+        scale_x: View pixels per crop pixel before rotation.
+        scale_y: Likewise.
+        shift_x: Where the target's centre shall be, from the view's centre.
+        shift_y: Likewise.
         angle: Rotation in radians.
     """
 
-    center_xy: tuple[float, float]
-    scale_xy: tuple[float, float]
-    shift_xy: tuple[float, float]
+    center_x: float
+    center_y: float
+    scale_x: float
+    scale_y: float
+    shift_x: float
+    shift_y: float
     angle: float = 0.0
 
     def window(self, size: int) -> Window:
         """The rectangle of whole pixels that comes nearest; only for requests without rotation."""
-        sides = [max(1, round(size / scale)) for scale in self.scale_xy]
-        left, top = (
-            round(center - shift / scale - side / 2)
-            for center, shift, scale, side in zip(self.center_xy, self.shift_xy, self.scale_xy, sides, strict=True)
-        )
-        return Window(left, top, sides[0], sides[1])
+        width, height = max(1, round(size / self.scale_x)), max(1, round(size / self.scale_y))
+        left = round(self.center_x - self.shift_x / self.scale_x - width / 2)
+        top = round(self.center_y - self.shift_y / self.scale_y - height / 2)
+        return Window(left, top, width, height)
 
     def affine(self, size: int) -> Affine:
         """The exact map from crop to view."""
         cosine, sine = math.cos(self.angle), math.sin(self.angle)
-        linear = np.array([[cosine, -sine], [sine, cosine]]) * np.array(self.scale_xy)
-        offset = size / 2 + np.array(self.shift_xy) - linear @ np.array(self.center_xy)
+        linear = np.array([[cosine, -sine], [sine, cosine]]) * np.array((self.scale_x, self.scale_y))
+        offset = np.array((self.shift_x, self.shift_y)) + size / 2 - linear @ np.array((self.center_x, self.center_y))
         return np.column_stack((linear, offset))
 
     def moved(self, corner_xy: tuple[float, float], scale: float) -> ViewRequest:
         """The same view of another crop of the scene, in whose pixels x is ``(x - corner) · scale`` of this one's."""
-        center = tuple((value - corner) * scale for value, corner in zip(self.center_xy, corner_xy, strict=True))
         return ViewRequest(
-            (center[0], center[1]), (self.scale_xy[0] / scale, self.scale_xy[1] / scale), self.shift_xy, self.angle
+            (self.center_x - corner_xy[0]) * scale,
+            (self.center_y - corner_xy[1]) * scale,
+            self.scale_x / scale,
+            self.scale_y / scale,
+            self.shift_x,
+            self.shift_y,
+            self.angle,
         )
 
 
@@ -115,9 +123,11 @@ def random_request(
     enlarged = zoom * math.exp(scale * math.log1p(settings.scale))
     stretch = math.exp(0.5 * aspect * math.log1p(settings.aspect))
     return ViewRequest(
-        center_xy,
-        (enlarged * stretch, enlarged / stretch),
-        (x * settings.shift, y * settings.shift),
+        *center_xy,
+        enlarged * stretch,
+        enlarged / stretch,
+        x * settings.shift,
+        y * settings.shift,
         math.radians(turn * settings.rotation),
     )
 

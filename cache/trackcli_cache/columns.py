@@ -110,6 +110,7 @@ class Columns:
 
 
 NO_VIDEO = -1
+ALL_MARKS = sum(Mark)
 
 COLUMNS: tuple[Field[Any], ...] = fields(Columns)
 
@@ -204,6 +205,9 @@ def check_columns(columns: Columns, *, crop_bytes: int, sequences: int, categori
     _check_range(columns.sequence_id, 0, sequences, "sequence_id")
     _check_range(columns.category_id, -1, categories, "category_id")
     _check_range(columns.other_category_id, -1, categories, "other_category_id")
+    for name in ("marks", "other_marks", "absent_marks"):
+        if np.any(getattr(columns, name) & ~np.uint8(ALL_MARKS)):
+            raise CacheFormatError(f"column {name} holds bits that are no marks")
     _check_range(columns.absent_sequence_frame_track[:, 0], 0, sequences, "absent_sequence_frame_track")
 
 

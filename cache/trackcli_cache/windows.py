@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import cv2
 import numpy as np
@@ -17,8 +18,9 @@ from trackcli_cache.settings import CROP_MULTIPLE, TierSettings
 
 BoxXyxy = tuple[float, float, float, float]
 
-LARGE_WINDOW = 4
-"""Windows more than this many times as wide as their crop are cut block by block (see :func:`cut_crop`)."""
+SMALLEST_CELL = 48
+"""Sides of windows larger than their crop are rounded to whole numbers of cells, which are at least so many pixels wide
+once whole pixels are averaged: by 1 % at most. Cells without any of the image are not computed (:func:`cut_crop`)."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,8 @@ def cut_crop(
 ) -> NDArray[np.uint8]:
     """Cut a window out of an image and resize it, touching only the pixels that are needed.
 
-    A large target's window can be many times larger than the image; only the crop's 16-pixel blocks that see some of
-    the image are then cut and resized, the others are plain ``fill``.
+    The window of a large target can be many times larger than the image. It is a grid of equal cells with whole source
+    and whole crop pixels; only those at the image are cut and resized, the others are plain ``fill``.
 
     Args:
         image: ``(H, W, 3)`` uint8.
@@ -102,59 +104,80 @@ def cut_crop(
         ``(crop_side, crop_side, 3)`` uint8.
     """
     height, width = image.shape[:2]
-    blocks = _block_count(window.side, crop_side)
-    if window.side % blocks:
-        blocks = 1
-    cell = window.side // blocks
-    first_x, last_x = _visible_blocks(window.x, cell, blocks, width)
-    first_y, last_y = _visible_blocks(window.y, cell, blocks, height)
-    crop = np.full((crop_side, crop_side, 3), fill, dtype=np.uint8)
+    factor, cells = _grid(window.side, crop_side)
+    cell, step = window.side // cells, crop_side // cells
+    first_x, last_x = _visible_cells(window.x, cell, cells, width)
+    first_y, last_y = _visible_cells(window.y, cell, cells, height)
     if first_x >= last_x or first_y >= last_y:
-        return crop
-    region = _padded_region(
-        image,
-        (window.x + first_x * cell, window.y + first_y * cell, window.x + last_x * cell, window.y + last_y * cell),
-        fill,
-    )
-    step = crop_side // blocks
-    size_wh = ((last_x - first_x) * step, (last_y - first_y) * step)
-    method = cv2.INTER_AREA if window.side > crop_side else cv2.INTER_LINEAR
-    crop[first_y * step : last_y * step, first_x * step : last_x * step] = cv2.resize(
-        region, size_wh, interpolation=method
-    )
-    return crop
+        return np.full((crop_side, crop_side, 3), fill, dtype=np.uint8)
+    left, top = window.x + first_x * cell, window.y + first_y * cell
+    right, bottom = window.x + last_x * cell, window.y + last_y * cell
+    seen = image[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+    region = _surround(seen, (max(-left, 0), max(-top, 0), max(right - width, 0), max(bottom - height, 0)), fill)
+    small = _resize(region, (last_x - first_x) * step, (last_y - first_y) * step, factor)
+    after_x, after_y = (cells - last_x) * step, (cells - last_y) * step
+    return _surround(small, (first_x * step, first_y * step, after_x, after_y), fill)
 
 
 def _whole_side(side: float, crop_side: int) -> int:
-    """Round a side to whole pixels, and a large one to whole pixels per block (at most 0.8 % away)."""
-    blocks = _block_count(side, crop_side)
-    return max(1, _nearest(side / blocks)) * blocks
+    """Round a side to whole pixels, and that of a window larger than its crop to whole averaged pixels per cell."""
+    if side <= crop_side:
+        return max(1, _nearest(side))
+    factor = int(side // crop_side)
+    cells = max(count for count in _divisors(crop_side) if count <= max(1, side / (factor * SMALLEST_CELL)))
+    return _nearest(side / (cells * factor)) * cells * factor
 
 
-def _block_count(side: float, crop_side: int) -> int:
-    return crop_side // CROP_MULTIPLE if side > LARGE_WINDOW * crop_side else 1
+@lru_cache(maxsize=4096)
+def _grid(side: int, crop_side: int) -> tuple[int, int]:
+    """How many pixels to average in each direction before the rest is interpolated, and how many cells there are."""
+    factor = max(factor for factor in range(1, max(1, side // crop_side) + 1) if side % factor == 0)
+    return factor, max(count for count in _divisors(crop_side) if side % (count * factor) == 0)
 
 
-def _visible_blocks(start: int, cell: int, blocks: int, length: int) -> tuple[int, int]:
-    """First and one-past-last block along an axis that overlap the image's ``[0, length)``."""
-    first = max(0, -start // cell)
-    last = min(blocks, -((start - length) // cell))
-    return first, last
+def _resize(region: NDArray[np.uint8], width: int, height: int, factor: int) -> NDArray[np.uint8]:
+    """Average whole pixels, then interpolate, so that every source pixel counts.
+
+    Averaging pixels in parts (OpenCV's INTER_AREA for any other ratio) takes ten times as long; cutting would then be
+    most of a build's work.
+    """
+    if factor > 1:
+        size_wh = (region.shape[1] // factor, region.shape[0] // factor)
+        region = cv2.resize(region, size_wh, interpolation=cv2.INTER_AREA)
+    coarse = region.shape[1] > 2.1 * width  # a side without factors, which no tier has
+    method = cv2.INTER_AREA if coarse else cv2.INTER_LINEAR
+    small: NDArray[np.uint8] = cv2.resize(region, (width, height), interpolation=method)
+    return small
 
 
-def _padded_region(
-    image: NDArray[np.uint8], region_xyxy: tuple[int, int, int, int], fill: tuple[int, int, int]
+@cache
+def _divisors(crop_side: int) -> tuple[int, ...]:
+    """Into how many equal cells, of at least 16 pixels, a crop can be divided."""
+    return tuple(count for count in range(1, max(1, crop_side // CROP_MULTIPLE) + 1) if crop_side % count == 0)
+
+
+def _visible_cells(start: int, cell: int, cells: int, length: int) -> tuple[int, int]:
+    """First and one-past-last cell along an axis that the image's ``[0, length)`` has an influence on.
+
+    Interpolation looks at one neighbour, so the cells beside the image count too.
+    """
+    first, last = -start // cell, -((start - length) // cell)
+    if first >= cells or last <= 0:
+        return 0, 0
+    return max(0, first - 1), min(cells, last + 1)
+
+
+def _surround(
+    inner: NDArray[np.uint8], margins: tuple[int, int, int, int], fill: tuple[int, int, int]
 ) -> NDArray[np.uint8]:
-    left, top, right, bottom = region_xyxy
-    height, width = image.shape[:2]
-    inner_left, inner_top = max(left, 0), max(top, 0)
-    inner_right, inner_bottom = min(right, width), min(bottom, height)
-    visible = image[inner_top:inner_bottom, inner_left:inner_right]
-    if visible.shape[:2] == (bottom - top, right - left):
-        return visible
-    region = np.full((bottom - top, right - left, 3), fill, dtype=np.uint8)
-    region[inner_top - top : inner_bottom - top, inner_left - left : inner_right - left] = visible
-    return region
+    """Put ``fill`` around a picture, so wide on its left, top, right and bottom."""
+    left, top, right, bottom = margins
+    if not any(margins):
+        return inner
+    outer: NDArray[np.uint8] = cv2.copyMakeBorder(
+        inner, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(*fill, 0)
+    )
+    return outer
 
 
 def _nearest(value: float) -> int:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import cv2
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from trackcli.config.component import Normalisation
 from trackcli.contracts.context import Context, FrameGeometry
 from trackcli.contracts.levels import Branch
 from trackcli.contracts.predictions import Candidates
@@ -87,3 +90,39 @@ def make_candidates() -> Callable[..., Candidates]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def photographs(shared_data: Path) -> Tensor:
+    """``(4, 3, 224, 224)`` RGB 0..255."""
+    files = sorted((shared_data / "train" / "images" / "coco128" / "img").glob("*.jpg"))[:4]
+    images = [cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB) for file in files]
+    return torch.stack([torch.from_numpy(cv2.resize(image, (224, 224))).permute(2, 0, 1).float() for image in images])
+
+
+@pytest.fixture
+def statistics_agree() -> Callable[..., float]:
+    """Correlation of channels' means on pictures with the running means of batch norms, averaged over these.
+
+    Wrong colours, strides, paddings or names would show.
+    """
+
+    def measure(
+        backbone: nn.Module, normalisation: Normalisation, images: Tensor, *, named: tuple[str, ...] = ("",)
+    ) -> float:
+        found: list[Tensor] = []
+
+        def compare(norm: nn.BatchNorm2d, given: tuple[Tensor], _: Tensor) -> None:
+            assert norm.running_mean is not None
+            found.append(torch.corrcoef(torch.stack((given[0].mean(dim=(0, 2, 3)), norm.running_mean)))[0, 1])
+
+        for name, module in backbone.named_modules():
+            if isinstance(module, nn.BatchNorm2d) and name.endswith(named):
+                module.register_forward_hook(compare)
+        pixels = images.flip(1) if normalisation.channels == "bgr" else images
+        mean, std = (torch.tensor(values)[:, None, None] for values in (normalisation.mean, normalisation.std))
+        with torch.inference_mode():
+            backbone((pixels * normalisation.scale - mean) / std)
+        return float(torch.stack(found).mean())
+
+    return measure

@@ -74,6 +74,65 @@ def test_the_meaningless_box_of_a_missing_target_reaches_no_label() -> None:
     assert torch.equal(point_labels.centerness, torch.zeros(1, 6))
 
 
+def iou(a: list[float], b: list[float]) -> float:
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
+    return width * height / (sum(areas) - width * height)
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 40), st.floats(0, 40), st.floats(4, 30), st.floats(4, 30), st.booleans()),
+        min_size=1,
+        max_size=4,
+    )
+)
+@settings(max_examples=40, deadline=None)
+def test_anchors_against_several_objects_equal_brute_force(
+    objects: list[tuple[float, float, float, float, bool]],
+) -> None:
+    anchors = make_anchors(Grid(5, 5, 8, 4), (0.5, 1, 2), 2, like=torch.zeros(1)).double()
+    boxes = [[x, y, x + w, y + h] for x, y, w, h, _ in objects]
+    wanted = [flag for *_, flag in objects]
+    everything = AnchorAssigner(0.5, 0.3, positives=len(anchors), total=2 * len(anchors))
+    labels = everything.assign_to_any(
+        anchors, torch.tensor([boxes], dtype=torch.float64), torch.tensor([wanted]), torch.tensor([5])
+    )
+    for index, anchor in enumerate(anchors.tolist()):
+        overlaps = [iou(anchor, box) for box, flag in zip(boxes, wanted, strict=True) if flag]
+        assert labels.positive[0, index].item() == any(overlap >= 0.5 for overlap in overlaps)
+        assert labels.negative[0, index].item() == all(overlap < 0.3 for overlap in overlaps)
+        if labels.positive[0, index]:
+            nearest = max((box for box, flag in zip(boxes, wanted, strict=True) if flag), key=lambda b: iou(anchor, b))
+            expected = encode_deltas(anchors[index], torch.tensor(nearest, dtype=torch.float64))
+            torch.testing.assert_close(labels.deltas[0, index], expected)
+
+
+def test_objects_that_are_not_wanted_may_have_any_box() -> None:
+    box = many_anchors()[1500]
+    objects = torch.stack((NAN_BOX[0], box, many_anchors()[40])).unsqueeze(0)
+    labels = AnchorAssigner().assign_to_any(
+        many_anchors(), objects, torch.tensor([[False, True, False]]), torch.tensor([11])
+    )
+    alone = AnchorAssigner().assign(many_anchors(), box.unsqueeze(0), YES, torch.tensor([11]))
+    assert torch.equal(labels.positive, alone.positive)
+    assert torch.equal(labels.negative, alone.negative)
+    assert torch.equal(labels.deltas, alone.deltas)
+
+
+def test_a_pair_without_any_wanted_object_has_negatives_only() -> None:
+    objects = torch.stack((NAN_BOX[0], many_anchors()[1500])).unsqueeze(0)
+    labels = AnchorAssigner().assign_to_any(
+        many_anchors(), objects, torch.zeros(1, 2, dtype=torch.bool), torch.tensor([11])
+    )
+    assert not labels.positive.any()
+    assert labels.negative.sum() == 48
+    assert torch.equal(labels.deltas, torch.zeros(1, 3125, 4))
+
+
 def test_samples_do_not_depend_on_the_order_of_the_batch() -> None:
     generator = torch.Generator().manual_seed(0)
     boxes = torch.rand(5, 4, generator=generator) * 60 + torch.tensor([80.0, 80.0, 150.0, 150.0])

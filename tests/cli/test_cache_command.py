@@ -93,3 +93,104 @@ def test_a_folder_that_is_no_cache_is_an_input_error_in_json_too(tmp_path):
     error = json.loads(done.stdout)
     assert error["exit_code"] == 3
     assert "is no finished crop cache" in error["error"]
+
+
+def test_parts_are_built_and_merged(root, tmp_path):
+    whole = trackcli("cache", "build", "--root", root, "-o", tmp_path / "whole", "--codec", "raw")
+    assert whole.returncode == 0, whole.stderr
+    for number in (1, 2):
+        part = trackcli(
+            "cache", "build", "--root", root, "-o", tmp_path / str(number), "--codec", "raw", "--shard", f"{number}/2"
+        )
+        assert part.returncode == 0, part.stderr
+        assert part.stdout.startswith(f"part {number}/2: ")
+        assert "trackcli cache merge DIR… -o DIR" in part.stdout
+    missing = trackcli("cache", "merge", tmp_path / "1", "-o", tmp_path / "merged")
+    assert missing.returncode == 3
+    assert missing.stderr == (
+        "error: 1 of 2 parts are missing: 2/2; build them with --shard, or name their folders too\n"
+    )
+    merged = trackcli("cache", "merge", tmp_path / "1", tmp_path / "2", "-o", tmp_path / "merged")
+    assert merged.returncode == 0, merged.stderr
+    assert merged.stdout == f"2 objects in {tmp_path / 'merged'} (1 shard linked, 0 copied, 0 kept)\n"
+    first, second = (tmp_path / name / "manifest.json" for name in ("whole", "merged"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_verify_names_the_damaged_record(root, tmp_path):
+    cache = tmp_path / "cache"
+    assert trackcli("cache", "build", "--root", root, "-o", cache).returncode == 0
+    intact = trackcli("cache", "verify", cache)
+    assert (intact.returncode, intact.stdout) == (0, f"{cache}: 2 objects in 1 shard, all intact\n")
+    shard = cache / "shard-00000.h5"
+    content = bytearray(shard.read_bytes())
+    content[content.rindex(b"\xff\xd8\xff") + 900] ^= 0xFF
+    shard.write_bytes(content)
+    damaged = trackcli("cache", "verify", cache)
+    assert damaged.returncode == 3
+    assert damaged.stdout.startswith(
+        "damaged: shard-00000.h5, record 1 (ball/img/2.jpg): the checksum of the search crop differs\n"
+    )
+    content = json.loads(trackcli("cache", "verify", cache, "--json").stdout)
+    assert content["intact"] is False
+    assert content["damaged"][0] | {"problem": ""} == {
+        "shard": "shard-00000.h5",
+        "record": 1,
+        "source": "ball/img/2.jpg",
+        "problem": "",
+    }
+
+
+def test_info_draws_a_contact_sheet(root, tmp_path):
+    assert trackcli("cache", "build", "--root", root, "-o", tmp_path / "cache").returncode == 0
+    sheet = tmp_path / "sheet [x].png"
+    described = trackcli("cache", "info", tmp_path / "cache", "--picture", sheet)
+    assert described.returncode == 0, described.stderr
+    assert f"picture     {sheet}\n" in described.stdout
+    assert cv2.imread(str(sheet)).shape == (322, 824, 3)
+
+
+def test_datasets_are_listed_and_shown_with_their_tree():
+    listed = trackcli("cache", "datasets")
+    assert listed.returncode == 0
+    assert any(line.startswith("got10k ") and "train, val, test" in line for line in listed.stdout.splitlines())
+    names = [entry["name"] for entry in json.loads(trackcli("cache", "datasets", "--json").stdout)["datasets"]]
+    assert {"folder", "got10k", "coco", "lasot"} <= set(names)
+    assert names == sorted(names)
+    shown = trackcli("cache", "datasets", "got10k")
+    assert "ROOT/train/<sequence>/groundtruth.txt" in shown.stdout
+    assert "trackcli cache build --dataset got10k --root DIR --split train -o DIR\n" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--dataset", "got10q"], "unknown dataset 'got10q'; did you mean 'got10k'?"),
+        (["--split", "train"], "split 'train' is unknown for dataset 'folder'; this dataset has no splits"),
+        (["--codec", "rew"], "--codec 'rew' is unknown; did you mean 'raw'?"),
+        (["--shard", "0/4"], "--shard '0/4' is no part; expected I/N with I from 1 to N"),
+        (["--shard", "2"], "--shard '2' is no part; expected I/N with I from 1 to N"),
+    ],
+)
+def test_options_that_make_no_sense_are_usage_errors(root, tmp_path, options, message):
+    done = trackcli("cache", "build", "--root", root, "-o", tmp_path / "cache", *options)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {message}")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_an_unknown_dataset_to_show_is_a_usage_error():
+    done = trackcli("cache", "datasets", "lasott")
+    assert done.returncode == 2
+    assert done.stderr == "error: unknown dataset 'lasott'; did you mean 'lasot'?\n"
+
+
+def test_many_skipped_images_are_listed_up_to_ten(root, tmp_path):
+    for number in range(3, 17):
+        (root / "ball" / "img" / f"{number}.jpg").write_bytes(b"broken")
+    boxes = (root / "ball" / "groundtruth.txt").read_text() + "12,10,20,16\n" * 14
+    (root / "ball" / "groundtruth.txt").write_text(boxes)
+    built = trackcli("cache", "build", "--root", root, "-o", tmp_path / "cache")
+    assert built.stdout.endswith("skipped 14 images\n")
+    assert built.stderr.count("is no image that can be decoded") == 10
+    assert built.stderr.endswith("… and 4 more; -v lists all, and manifest.json does\n")

@@ -195,7 +195,7 @@ def test_plugins_that_are_left_out_add_no_commands(site: Path, leave_out: tuple[
 
 
 def test_a_misspelt_one_is_suggested(site: Path) -> None:
-    assert run(site, "gret").stderr == "error: No such command 'gret'. Did you mean 'greet'?\n"
+    assert run(site, "gret").stderr.startswith("error: No such command 'gret'. Did you mean 'greet'")
 
 
 def test_the_shell_completes_their_names_without_importing(site: Path) -> None:

@@ -73,7 +73,7 @@ def test_counts_are_those_of_all_parts() -> None:
     assert counting.divisor(torch.tensor(1)).item() == 3  # (5 + 1) over 2 parts
     counting.begin(1)
     assert counting.divisor(torch.tensor(5)).item() == 3
-    with pytest.raises(ShapeError, match="asked batch.counting more often for one part"):
+    with pytest.raises(ShapeError, match=r"asked batch\.counting more often for one part"):
         counting.divisor(torch.tensor(1))
 
 
@@ -125,8 +125,10 @@ def test_fp16_tries_a_smaller_scale_after_an_overflow_and_keeps_the_weights(new_
 
 
 def test_gradients_are_clipped_to_the_norm(new_run: NewRun) -> None:
-    run = new_run("train.steps=1", "train.clip=0.01", "train.warmup=0.0", "train.momentum=0.0", "train.weight_decay=0.0",
-                  "train.schedule=constant", "train.learning_rate=1.0", "train.backbone_factor=1.0")  # fmt: skip
+    run = new_run(
+        "train.steps=1", "train.clip=0.01", "train.warmup=0.0", "train.momentum=0.0", "train.weight_decay=0.0",
+        "train.schedule=constant", "train.learning_rate=1.0", "train.backbone_factor=1.0",
+    )  # fmt: skip
     before = {name: value.detach().clone() for name, value in run.model.named_parameters()}
     (report,) = run.steps()
     moved = [value.detach() - before[name] for name, value in run.model.named_parameters()]
@@ -202,7 +204,7 @@ def test_compiled_training_gives_the_plain_runs_losses(new_run: NewRun, monkeypa
 
 
 def test_synchronised_batch_norm_says_what_it_needs(new_run: NewRun) -> None:
-    with pytest.raises(ConfigError, match="train.sync_batch_norm needs several processes on GPUs"):
+    with pytest.raises(ConfigError, match=r"train\.sync_batch_norm needs several processes on GPUs"):
         new_run("train.sync_batch_norm=true")
 
 

@@ -17,10 +17,22 @@ from trackcli.errors import InputDataError
 from trackcli.training.checkpoint import load_latest
 
 if TYPE_CHECKING:
-    from conftest import Cli, NewRun
+    from conftest import NewRun
 
-KILLING = Path(__file__).with_name("killing.py")
 LENGTH = ("--steps", "9", "--set", "train.checkpoint_every=3", "--set", "train.ema=0.9", "--set", "train.keep=2")
+
+CASES = {
+    "whole": ("never", 1, 0),
+    "step": ("in a step", 5, 3),
+    "optimiser": ("in the optimiser", 8, 6),
+    "half-a-checkpoint": ("writing a checkpoint", 2, 3),
+    "half-the-first": ("writing a checkpoint", 1, 0),
+    "before-the-rename": ("before the rename", 2, 3),
+    "after-the-rename": ("after the rename", 2, 6),
+    "tracker": ("writing the tracker", 2, 6),
+    "damage": ("in a step", 8, 3),
+}
+"""By name: the moment at which the run is killed, the how many-th such moment, and the step it can go on from."""
 
 
 def final_state(folder: Path) -> dict[str, Any]:
@@ -44,62 +56,35 @@ def assert_same(first: Any, second: Any, where: str = "state") -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(train_options: list[str], cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run that nobody interrupted."""
-    folder = tmp_path_factory.mktemp("whole") / "run"
-    cli(*train_options, *LENGTH, "-o", str(folder))
+def runs(train_options: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run for every case, killed and resumed, but for the whole one."""
+    if os.name == "nt":
+        pytest.skip("Windows has neither fork nor SIGKILL")
+    folder = tmp_path_factory.mktemp("runs")
+    cases = {name: (moment, nth) for name, (moment, nth, _) in CASES.items()}
+    order = json.dumps({"options": [*train_options, *LENGTH], "cases": cases})
+    program = [sys.executable, str(Path(__file__).with_name("killing.py"))]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(program, input=order, text=True, check=True, cwd=folder, env=environment)
     return folder
 
 
-def one_thread() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1"}
+@pytest.mark.parametrize("name", [name for name in CASES if name != "whole"])
+def test_a_killed_run_ends_as_the_uninterrupted_one(name: str, runs: Path) -> None:
+    outcome = json.loads((runs / f"{name}.json").read_text())
+    assert (outcome["ended"], outcome["resumed"]) == (-signal.SIGKILL, 0), outcome["said"]
+    step = CASES[name][2]
+    said = outcome["said"].splitlines()
+    assert (f"resuming at step {step}" if step else "nothing to resume: starting at step 0") in said
+    assert_same(final_state(runs / "whole"), final_state(runs / name))
+    tracker = "tracker.safetensors"
+    assert (runs / name / tracker).read_bytes() == (runs / "whole" / tracker).read_bytes()
+    assert not list((runs / name).glob("*.part"))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
-@pytest.mark.parametrize(
-    ("moment", "nth", "resumes_at"),
-    [
-        ("in a step", 5, 3),
-        ("in the optimiser", 8, 6),
-        ("writing a checkpoint", 2, 3),
-        ("before the rename", 2, 3),
-        ("after the rename", 2, 6),
-        ("writing the tracker", 2, 6),
-        ("writing a checkpoint", 1, 0),
-    ],
-)
-def test_a_killed_run_ends_as_the_uninterrupted_one(
-    moment: str, nth: int, resumes_at: int, whole: Path, train_options: list[str], tmp_path: Path, cli: Cli
-) -> None:
-    folder = tmp_path / "run"
-    options = [*train_options, *LENGTH, "-o", str(folder)]
-    killed = subprocess.run(
-        [sys.executable, str(KILLING), moment, str(nth), *options], capture_output=True, check=False, env=one_thread()
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    resumed = cli(*options, "--resume")
-    expected = f"resuming at step {resumes_at}" if resumes_at else "nothing to resume: starting at step 0"
-    assert expected in resumed.stderr.splitlines()
-    assert_same(final_state(whole), final_state(folder))
-    assert (folder / "tracker.safetensors").read_bytes() == (whole / "tracker.safetensors").read_bytes()
-    assert not list(folder.glob("*.part"))
-
-
-def test_a_damaged_checkpoint_is_said_and_the_run_still_ends_the_same(
-    whole: Path, train_options: list[str], tmp_path: Path, cli: Cli
-) -> None:
-    folder = tmp_path / "run"
-    options = [*train_options, *LENGTH, "-o", str(folder)]
-    subprocess.run([sys.executable, str(KILLING), "in a step", "8", *options], capture_output=True, check=False,
-                   env=one_thread())  # fmt: skip
-    newest = folder / "checkpoint-00000006.pt"
-    content = bytearray(newest.read_bytes())
-    content[len(content) // 2] ^= 1
-    newest.write_bytes(content)
-    resumed = cli(*options, "--resume")
-    assert "checkpoint-00000006.pt is damaged (ValueError); using the one before" in resumed.stderr.splitlines()
-    assert "resuming at step 3" in resumed.stderr.splitlines()
-    assert_same(final_state(whole), final_state(folder))
+def test_a_damaged_checkpoint_is_said(runs: Path) -> None:
+    said = json.loads((runs / "damage.json").read_text())["said"].splitlines()
+    assert "checkpoint-00000006.pt is damaged (ValueError); using the one before" in said
 
 
 def test_metrics_have_every_step_once_after_a_resume(new_run: NewRun) -> None:

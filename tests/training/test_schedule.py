@@ -18,8 +18,8 @@ def test_epochs_are_counted_in_pairs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("moment", "step"), [(0.25, 50), ("25%", 50), ("3 epochs", 30), ("0.5 epochs", 5), ("1 epoch", 10), ("17 steps", 17)]
-)  # fmt: skip
+    ("moment", "step"), [(0.25, 50), ("25%", 50), ("3 epochs", 30), ("0.5 epochs", 5), ("1 epoch", 10), ("9 steps", 9)]
+)
 def test_a_moment_is_a_share_epochs_or_steps(moment: float | str, step: int) -> None:
     timeline = Timeline.of(TrainConfig(epochs=20, pairs_per_epoch=160, batch=16))
     assert timeline.total == 200

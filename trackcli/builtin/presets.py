@@ -31,13 +31,13 @@ SIAMRPN_PP_RESNET50: dict[str, Any] = {
 SIAMRPN: dict[str, Any] = {
     # Li et al. 2018, sections 3.2 and 4.1: AlexNet without padding, a template of 6 cells, 17 x 17 cells of response,
     # the first three convolutions fixed. Rate, window and penalty, which it does not give, are those of public
-    # re-implementations with AlexNet.
+    # re-implementations with AlexNet; the window reaches 0 at the response's border (16 of 32 cells).
     "backbone": {"name": "alexnet", "outputs": ["conv5"], "padding": False},
     "matcher": {"name": "up-xcorr"},
     "head": {"name": "rpn", "hidden": 0},
     "postprocessor": [
         {"name": "scale-penalty", "k": 0.16},
-        {"name": "cosine-window", "influence": 0.4, "span": 0.6},
+        {"name": "cosine-window", "influence": 0.4, "span": 0.5},
         {"name": "select"},
         {"name": "smooth-size", "rate": 0.3},
         {"name": "clip"},

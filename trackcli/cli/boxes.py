@@ -88,6 +88,7 @@ def check_boxes(boxes: Sequence[InitBox], size_wh: tuple[int, int], warn: Tell) 
 
 
 def _parse_init(value: str, number: str, note: Tell) -> InitBox:
+    typed = value
     # A file wins, so that one with "=" in its name can be given.
     if not _is_file(value) and "=" in value:
         name, value = value.split("=", maxsplit=1)
@@ -101,14 +102,14 @@ def _parse_init(value: str, number: str, note: Tell) -> InitBox:
     given = f"--init {value}"
     numbers = _parse_numbers(value)
     if numbers is None:
-        raise UsageError(f"{given} is neither a box nor a file that exists; expected x,y,w,h in pixels, {EXAMPLE}")
+        raise UsageError(f"--init {typed} is neither a box nor a file that exists; expected x,y,w,h in pixels, {EXAMPLE}")
     return InitBox(name, _box_from_numbers(numbers, given, note), given)
 
 
 def _is_file(value: str) -> bool:
     try:
         return Path(value).is_file()
-    except OSError:  # too long for a path
+    except (OSError, ValueError):  # too long for a path, or a name that no path has
         return False
 
 

@@ -24,8 +24,8 @@ EXIT_TERMINATED = 143
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
 
 _UNUSABLE_FILE = frozenset(
-    getattr(errno, name)
-    for name in "ENOENT EACCES EPERM EROFS EISDIR ENOTDIR ELOOP ENAMETOOLONG EEXIST ENXIO EINVAL".split()
+    {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ELOOP}
+    | {errno.ENAMETOOLONG, errno.EEXIST, errno.ENXIO, errno.EINVAL}
 )
 
 _OPENCV_REMEDY = (
@@ -35,6 +35,9 @@ _OPENCV_REMEDY = (
 
 # The tree that a dataset is expected to have follows its error line, indented; every other line break is the user's.
 _LINE_BREAK = re.compile(r"[ \t]*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+(?!  ROOT/|or[ \n])|\t")
+
+# A name of thousands of letters would push everything else off the screen.
+_LONG_WORD = re.compile(r"(\S{200})\S{400,}(\S{40})")
 
 
 class Terminated(BaseException):
@@ -53,7 +56,7 @@ def exit_code_of(error: BaseException) -> int:
         return EXIT_INTERRUPTED
     if isinstance(error, Terminated):
         return EXIT_TERMINATED
-    return EXIT_INPUT if _is_unusable_file(error) else EXIT_INTERNAL
+    return EXIT_INPUT if _is_unusable_file(error) or _is_circle_of_links(error) else EXIT_INTERNAL
 
 
 def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
@@ -71,52 +74,67 @@ def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
 
 
 def _message(error: BaseException, code: int) -> str:
-    if code == EXIT_INTERRUPTED:
-        return "interrupted"
-    if code == EXIT_TERMINATED:
-        return "terminated"
+    if code in {EXIT_INTERRUPTED, EXIT_TERMINATED}:
+        return "interrupted" if code == EXIT_INTERRUPTED else "terminated"
     if isinstance(error, typer.TyperException):
         text = error.format_message()
         return redact(strip_control_characters(text)) if text.startswith("Usage: ") else one_line(text)
-    text = one_line(str(error)) or type(error).__name__
     if failure := _opencv_failure(error):
         return f"OpenCV (cv2) cannot be loaded: {one_line(failure)}; {_OPENCV_REMEDY}"
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        return f"writing failed: {error.strerror}; make room, or choose another place, and run again"
-    if _is_unusable_file(error):
-        assert isinstance(error, OSError)
-        name, reason = one_line(str(error.filename)), error.strerror or type(error).__name__
-        return f"'{name}' cannot be used: {reason}; expected a path that exists and that you may read or write"
+    if isinstance(error, OSError) and (text := _file_message(error)):
+        return text
+    text = one_line(str(error)) or type(error).__name__
+    if _is_circle_of_links(error):
+        return f"{text}; expected a path that leads somewhere"
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {text}; ask for less (a smaller size, batch or number), or close other programs"
     if code == EXIT_INTERNAL and not isinstance(error, TrackcliError):
         return f"internal error: {type(error).__name__}: {text}; run again with --debug for the traceback"
     return text
+
+
+def _file_message(error: OSError) -> str:
+    """About a file that the system refuses, where no command has explained it better; empty about anything else."""
+    if error.errno in _NO_ROOM:
+        return f"writing failed: {error.strerror}; make room, or choose another place, and run again"
+    if _is_unusable_file(error):
+        name, reason = one_line(str(error.filename)), error.strerror or type(error).__name__
+        return f"'{name}' cannot be used: {reason}; expected a path that exists and that you may read or write"
+    return ""
 
 
 def _is_unusable_file(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.filename is not None and error.errno in _UNUSABLE_FILE
 
 
+def _is_circle_of_links(error: BaseException) -> bool:
+    """Python before 3.13 has no class of its own for what ``Path.resolve`` raises then."""
+    return isinstance(error, RuntimeError) and str(error).startswith("Symlink loop")
+
+
 def _opencv_failure(error: BaseException) -> str | None:
     """Why OpenCV cannot be imported, if that is what is behind an error: mostly a library that servers lack."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ImportError) and (_was_importing_opencv(seen) or seen.name == "cv2"):
-            return str(seen)
-        seen = seen.__cause__ or seen.__context__
-    return None
+    chain: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in chain:  # re-raised causes may close a circle
+        chain.append(following)
+        following = following.__cause__ or following.__context__
+    opencv = (each for each in chain if isinstance(each, ImportError) and _was_importing_opencv(each))
+    return next(map(str, opencv), None)
 
 
 def _was_importing_opencv(error: ImportError) -> bool:
     frames = traceback.extract_tb(error.__traceback__)
-    return any(re.search(r"[\\/]cv2(\.py$|[\\/])", frame.filename) for frame in frames)
+    return error.name == "cv2" or any(re.search(r"[\\/]cv2(\.py$|[\\/])", frame.filename) for frame in frames)
 
 
 def one_line(text: str) -> str:
-    """Text for the terminal: on one line, without control characters, and no secret in a URL.
+    """Text for the terminal: on one line, without control characters, without secrets in URLs.
 
     Only the tree of files that a dataset is expected to have stays on lines of its own, below an error.
     """
-    return redact(strip_control_characters(_LINE_BREAK.sub(" ", text)))
+    text = redact(strip_control_characters(_LINE_BREAK.sub(" ", text)))
+    return _LONG_WORD.sub(lambda word: f"{word[1]}…{word[2]}", text)
 
 
 def strip_control_characters(text: str) -> str:

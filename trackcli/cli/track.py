@@ -17,7 +17,7 @@ from trackcli.cli.boxes import InitBox, check_boxes, parse_inits
 from trackcli.cli.console import Console
 from trackcli.cli.errors import Terminated
 from trackcli.cli.streams import silence
-from trackcli.errors import UsageError
+from trackcli.errors import InputDataError, UsageError
 from trackcli.tracking.timing import StageTimer
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 def track(
     *,
     source: str = typer.Argument(
-        metavar="SOURCE", help="Video file, image, folder of images, or a pattern in quotes such as 'frames/*.jpg'."
+        metavar="SOURCE",
+        help="Video file, image, folder of images, a pattern in quotes such as 'frames/*.jpg', an address (rtsp://…, "
+        "https://…, …), or the number of a camera: 0 is the first.",
     ),
     init: list[str] = typer.Option(
         [],
@@ -55,6 +57,22 @@ def track(
     save_video: Path | None = typer.Option(
         None, "--save-video", metavar="FILE", help="Video with the boxes drawn: .mp4, .m4v, .mov or .mkv, H.264."
     ),
+    save_response: Path | None = typer.Option(
+        None,
+        "--save-response",
+        metavar="DIR",
+        help="Per frame a picture of the search region and, beside it, of the head's scores over it (0..1): "
+        "DIR/<frame>.png, or DIR/<target>/<frame>.png for several targets.",
+    ),
+    response_data: bool = typer.Option(
+        False, "--response-data", help="With --save-response: the scores and where they lie too, as <frame>.npz."
+    ),
+    timeout: float = typer.Option(
+        10.0, "--timeout", metavar="SECONDS", help="Wait so long for an address to answer, and for its next frame."
+    ),
+    reconnects: int = typer.Option(
+        3, "--reconnects", metavar="N", help="How often to connect again to an address or camera that breaks off."
+    ),
     strict: bool = typer.Option(False, "--strict", help="Stop at an unreadable frame instead of holding the last box."),
     force: bool = typer.Option(False, "--force", help="Overwrite outputs that exist."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object with counts and times, nothing else."),
@@ -64,22 +82,27 @@ def track(
 ) -> None:
     """Follow one or several targets through a video.
 
-    Frame numbers count from the source's frame 0, also with --start. Example:
+    Frame numbers count from the source's frame 0, also with --start. A live source starts with its first frame, so its
+    target has to be where --init says at that moment; Ctrl-C ends it, and everything up to there is kept. Example:
     trackcli track clip.mp4 --init 120,80,60,90 -o boxes.csv --save-video tracked.mp4
     """
     console = Console(quiet=quiet or as_json, verbose=verbose)
     targets = parse_inits(init, console.note)
-    outputs = _Outputs(output, save_video, csv_on_stdout=output is None and not as_json)
+    responses = _responses(save_response, with_data=response_data)
+    outputs = _Outputs(output, save_video, responses, csv_on_stdout=output is None and not as_json)
     outputs.check(source, len(targets), overwrite=force)
 
     from trackcli.foreign.loading import load_video_tracker
+    from trackcli.video.frames import StreamSettings
     from trackcli.video.sources import open_source
 
-    with open_source(source, start=start, end=end, warn=console.warn) as frames:
+    patience = StreamSettings(timeout_s=timeout, reconnects=reconnects)
+    with open_source(source, start=start, end=end, warn=console.warn, stream=patience) as frames:
         check_boxes(targets, frames.size_wh, console.warn)
         console.detail(f"'{frames.name}': {frames.size_wh[0]}x{frames.size_wh[1]}, {frames.frame_count or '?'} frames")
         loaded = load_video_tracker(tracker, device=device)
         console.detail(f"tracker '{loaded.name}' on {loaded.device}")
+        outputs.check_tracker(loaded)
         run = _Run(loaded, targets, StageTimer())
         try:
             _follow(run, frames, outputs, console, strict=strict)
@@ -88,11 +111,31 @@ def track(
         except BrokenPipeError:
             silence(sys.stdout)
             return
-        except (KeyboardInterrupt, Terminated):
-            console.note(f"stopped early; what was tracked so far: {outputs.describe()}")
+        except (KeyboardInterrupt, Terminated, InputDataError):
+            if run.frames:
+                console.note(f"stopped early; what was tracked so far: {outputs.describe()}")
             raise
     noun = "frame" if run.frames == 1 else "frames"
     console.note(f"tracked {run.frames} {noun} at {run.fps:.1f} fps: {outputs.describe()}")
+
+
+@dataclass(frozen=True)
+class _Responses:
+    """Where responses go.
+
+    Attributes:
+        folder: For pictures.
+        with_data: Whether the numbers are written too.
+    """
+
+    folder: Path
+    with_data: bool
+
+
+def _responses(folder: Path | None, *, with_data: bool) -> _Responses | None:
+    if folder is None and with_data:
+        raise UsageError("--response-data adds to --save-response, which is not given; add --save-response DIR")
+    return None if folder is None else _Responses(folder, with_data)
 
 
 @dataclass(frozen=True)
@@ -102,11 +145,13 @@ class _Outputs:
     Attributes:
         results: File for boxes.
         video: File for the video.
+        responses: Folder for responses.
         csv_on_stdout: Whether boxes go to stdout.
     """
 
     results: Path | None
     video: Path | None
+    responses: _Responses | None
     csv_on_stdout: bool
 
     def check(self, source: str, target_count: int, *, overwrite: bool) -> None:
@@ -140,10 +185,38 @@ class _Outputs:
             if path.exists() and not overwrite:
                 raise UsageError(f"output '{path}' exists; choose another name, or add --force to overwrite it")
 
+        if self.responses is not None:
+            _check_folder(self.responses.folder, overwrite=overwrite)
+
+    def check_tracker(self, tracker: VideoTracker) -> None:
+        """Refuse what this tracker cannot give.
+
+        Raises:
+            UsageError: for responses of a foreign tracker.
+        """
+        from trackcli.tracking.tracker import Tracker
+
+        if self.responses is not None and not isinstance(tracker, Tracker):
+            raise UsageError(
+                f"--save-response needs a tracker composed of components; {tracker.name!r} shows no response; "
+                "use one with weights here (`trackcli trackers list`)"
+            )
+
     def describe(self) -> str:
         """Name the outputs in a line."""
         boxes = str(self.results) if self.results else "boxes on stdout" if self.csv_on_stdout else None
-        return ", ".join(filter(None, (boxes, str(self.video) if self.video else None))) or "nothing was to be written"
+        folder = f"responses in {self.responses.folder}" if self.responses else None
+        named = filter(None, (boxes, str(self.video) if self.video else None, folder))
+        return ", ".join(named) or "nothing was to be written"
+
+
+def _check_folder(folder: Path, *, overwrite: bool) -> None:
+    if not folder.parent.is_dir():
+        raise UsageError(f"output '{folder}' has no folder to be in; create '{folder.parent}' first")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"output '{folder}' is a file; expected the name of a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise UsageError(f"folder '{folder}' is not empty; choose another, or add --force to overwrite what is in it")
 
 
 class _Run:
@@ -194,6 +267,7 @@ class _Run:
             "targets": list(self._final_boxes()),
             "output": str(outputs.results) if outputs.results else None,
             "video": str(outputs.video) if outputs.video else None,
+            "responses": str(outputs.responses.folder) if outputs.responses else None,
         }
 
     def _final_boxes(self) -> Iterator[dict[str, Any]]:
@@ -238,4 +312,12 @@ def _open_writers(run: _Run, source: FrameSource, outputs: _Outputs, stack: Exit
         from trackcli.video.drawn import DrawnVideo
 
         writers.append(stack.enter_context(DrawnVideo(outputs.video, context)).write)
+    if outputs.responses is not None:
+        from trackcli.tracking.tracker import Tracker
+        from trackcli.video.responses import ResponseWriter
+
+        assert isinstance(run.tracker, Tracker)  # check_tracker saw to it
+        folder, with_data = outputs.responses.folder, outputs.responses.with_data
+        writer = ResponseWriter(folder, run.tracker.session, run.names, with_data=with_data)
+        writers.append(stack.enter_context(writer).write)
     return writers

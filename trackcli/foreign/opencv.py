@@ -8,6 +8,8 @@ results do not depend on what was tracked before; boxes too small for a tracker 
 
 from __future__ import annotations
 
+import ctypes
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,6 +53,7 @@ class OpenCvTracker:
         name: As on the command line.
         device: Where it runs: always ``cpu``.
         timer: Milliseconds per stage.
+        deterministic: Whether a second run gives the same boxes.
 
     Args:
         name: As on the command line.
@@ -59,6 +62,7 @@ class OpenCvTracker:
     """
 
     device = "cpu"
+    deterministic = os.name == "posix"  # where the C library's random numbers can be started anew
 
     def __init__(self, name: str, make: Callable[[], Any], *, smallest: int = 1) -> None:
         self.name = name
@@ -74,7 +78,7 @@ class OpenCvTracker:
         Raises:
             InputDataError: if OpenCV cannot start on a box.
         """
-        cv2.setRNGSeed(_SEED)
+        _seed()
         with self.timer.stage("colors"):
             image_bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         self._boxes_xywh = np.array(boxes_xywh, dtype=np.float64).reshape(-1, 4)
@@ -117,6 +121,13 @@ class OpenCvTracker:
         self._boxes_xywh[index] = box_xywh
         score = tracker.getTrackingScore() if hasattr(tracker, "getTrackingScore") else -1.0
         return float(score) if score >= 0 else FOUND  # trackers without a score of their own say -1
+
+
+def _seed() -> None:
+    """Start random numbers anew: OpenCV's own, and those of the C library, which MIL draws its features from."""
+    cv2.setRNGSeed(_SEED)
+    if os.name == "posix":
+        ctypes.CDLL(None).srand(_SEED)
 
 
 def csrt() -> OpenCvTracker:

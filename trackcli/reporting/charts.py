@@ -152,8 +152,17 @@ def axis_over(label: str, values: Iterable[float], *, logarithmic: bool = False)
 
 
 def number_text(value: float) -> str:
-    """A tick's number without needless digits: ``0.2``, ``1500``, ``1e-05``."""
-    return f"{0.0 if abs(value) < 1e-12 else value:.6g}"
+    """A tick's number, short enough to stand beside an axis: ``0.2``, ``1500``, ``60k``, ``5e-4``."""
+    size = abs(value)
+    if size < 1e-12:
+        return "0"
+    if size < 1e-3:
+        mantissa, exponent = f"{value:.2e}".split("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if size >= unit and size >= 1e4:
+            return f"{value / unit:.4g}{letter}"
+    return f"{value:.4g}"
 
 
 def thin_out(

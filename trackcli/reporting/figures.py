@@ -106,9 +106,11 @@ def _draw_scatter(axes: Any, chart: ScatterChart) -> None:
         if point.y_interval is not None:
             axes.vlines(point.x, *point.y_interval, color="#9aa1ab", lw=1)
         axes.plot([point.x], [point.y], "o", color=color, ms=7, mec="white")
-        axes.annotate(
-            _plain(shorten(point.label)), (point.x, point.y), xytext=(7, 4), textcoords="offset points", fontsize=8
+        # Names at the right edge stand on the other side of their marks.
+        side: dict[str, Any] = (
+            {"xytext": (7, 4)} if chart.x.place(point.x) < 0.8 else {"xytext": (-7, 4), "ha": "right"}
         )
+        axes.annotate(_plain(shorten(point.label)), (point.x, point.y), textcoords="offset points", fontsize=8, **side)
 
 
 def _draw_radar(axes: Any, chart: RadarChart) -> None:

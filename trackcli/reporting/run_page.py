@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from trackcli.reporting.charts import Axis, Chart, Line, LineChart, axis_over, thin_out
@@ -13,6 +13,10 @@ from trackcli.reporting.svg import text_of
 
 POINTS = 160
 """Points of a curve: more than a chart can show."""
+
+LOSS = "loss"
+LOGARITHMIC_FROM = 30.0
+"""Ratio of the largest to the smallest value."""
 
 _COURSE_CHARTS = (
     ("rate", "Learning rate", "rate"),
@@ -26,7 +30,7 @@ def run_charts(run: RunRecord) -> list[Chart]:
     """Loss terms, validation, rate, gradient norm, speed and waiting, as far as the run noted them."""
     charts: list[Chart] = []
     if run.terms:
-        charts.append(_chart("loss", "Loss terms", "weighted loss", run, run.terms))
+        charts.append(_chart(LOSS, "Loss terms", "weighted loss", run, run.terms))
     if run.validation:
         charts.append(_chart("validation", "Validation by tracking", "share", run, run.validation))
     for name, title, label in _COURSE_CHARTS:
@@ -80,15 +84,22 @@ def _chart(
     name: str, title: str, label: str, run: RunRecord, series: Mapping[str, Series], *, noted: bool = True
 ) -> LineChart:
     thinned = {key: thin_out(one.steps, one.values, POINTS) for key, one in series.items()}
-    y = axis_over(label, (mean for _, means, _ in thinned.values() for mean in means))
+    values = [value for _, _, edges in thinned.values() for edge in edges for value in edge]
+    y = _loss_axis(label, values) if name == LOSS else axis_over(label, values)
     lines = []
     for style, (key, (xs, ys, edges)) in enumerate(thinned.items()):
         banded = len(series[key].steps) > POINTS
-        low = tuple(max(y.low, edge[0]) for edge in edges) if banded else ()
-        high = tuple(min(y.high, edge[1]) for edge in edges) if banded else ()
+        low = tuple(edge[0] for edge in edges) if banded else ()
+        high = tuple(edge[1] for edge in edges) if banded else ()
         note = f"{series[key].values[-1]:.3g}" if noted else ""
         lines.append(Line(key, tuple(xs), tuple(ys), style, note, low, high))
     return LineChart(name, title, Axis("step", 0.0, max(1.0, float(run.last_step))), y, tuple(lines))
+
+
+def _loss_axis(label: str, values: Sequence[float]) -> Axis:
+    """Logarithmic where the values span orders of magnitude, as a loss that begins high does."""
+    logarithmic = min(values) > 0 and max(values) > LOGARITHMIC_FROM * min(values)
+    return axis_over(f"{label} (logarithmic)" if logarithmic else label, values, logarithmic=logarithmic)
 
 
 def _facts(run: RunRecord) -> Iterator[tuple[str, str]]:

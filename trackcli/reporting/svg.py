@@ -23,7 +23,7 @@ from trackcli.reporting.charts import (
 
 # One unit is one CSS pixel on a desktop. Charts are drawn for the width of a phone and scale up from there.
 WIDTH, HEIGHT = 420, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 16, 10, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 16, 10, 40
 _LINE_HEIGHT = 13
 _CHARACTER = 6.4  # mean width of a letter at the page's chart font, for keeping labels apart
 
@@ -138,7 +138,7 @@ def _scatter(chart: ScatterChart) -> Iterator[str]:
             low, high = (_y(chart.y, value) for value in point.y_interval)
             yield f'<line class="whisker" x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" y2="{high:.1f}"/>'
     for point, x, y in marks:
-        about = f"{point.label}: {number_text(round(point.x, 3))}, {number_text(round(point.y, 4))}"
+        about = f"{point.label}: {point.x:.1f}, {point.y:.3f}"
         title = f"<title>{text_of(about)}</title>"
         yield f'<circle class="mark" cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{color_of(point.style)}">{title}</circle>'
     whiskers = [
@@ -168,7 +168,7 @@ def _free_place(x: float, y: float, width: float, taken: Sequence[_Box]) -> _Box
     lefts = [left for left in (x + 9, x - 9 - width) if left >= _LEFT and left + width <= WIDTH - 2] or [
         max(2.0, min(x + 9, WIDTH - 2 - width))
     ]
-    shifts = sorted((step * _LINE_HEIGHT for step in range(-8, 9)), key=abs)
+    shifts = sorted((step * _LINE_HEIGHT for step in range(-22, 23)), key=abs)
     half = _LINE_HEIGHT / 2
     places = [(left, y + shift - half, left + width, y + shift + half) for shift in shifts for left in lefts]
     inside = [place for place in places if place[1] >= 0 and place[3] <= HEIGHT - _BOTTOM]

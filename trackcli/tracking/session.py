@@ -43,6 +43,9 @@ class Session:
     Args:
         model: The composed network, in evaluation mode, on its device.
         timer: Where the stages' times go.
+
+    Attributes:
+        stepping: ``(b,)`` the targets of the step under way, or of the last one, in the order of its rows.
     """
 
     def __init__(self, model: TrackerModel, timer: StageTimer) -> None:
@@ -50,6 +53,7 @@ class Session:
         self.timer = timer
         self.device = next(model.parameters()).device
         self._state: TargetState | None = None
+        self.stepping = np.zeros(0, dtype=np.int64)
         self._shapes = np.zeros(0, dtype=np.int64)  # of each target, into the search sizes
 
     @torch.inference_mode()
@@ -99,6 +103,7 @@ class Session:
         readout = Readout(np.zeros((len(shapes), 4)), np.zeros(len(shapes)))
         for shape in np.unique(shapes):
             members = np.flatnonzero(shapes == shape)
+            self.stepping = members
             everyone = len(members) == len(shapes)
             rows = torch.from_numpy(members).to(self.device)
             group = state if everyone else state.take(rows)

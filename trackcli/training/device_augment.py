@@ -90,8 +90,7 @@ def _changes_colour(look: Appearance) -> NDArray[np.bool_]:
 
 
 def _is_blurred(look: Appearance) -> NDArray[np.bool_]:
-    blurred: NDArray[np.bool_] = (look.blur_wh > 1).any(axis=1)
-    return blurred
+    return np.asarray((look.blur_wh > 1).any(axis=1))
 
 
 def _box_blur(images: Tensor, sizes_wh: Tensor) -> Tensor:

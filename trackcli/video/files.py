@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,11 +50,11 @@ def open_video(path: Path, *, start: int, end: int | None, warn: Warn) -> FrameS
             f"'{path}' cannot be opened as a video ({getattr(error, 'strerror', error)}); expected a video file, an "
             "image, a folder of images or a pattern such as 'frames/*.jpg'"
         ) from error
-    stream = _picture_stream(container)
+    stream = picture_stream(container)
     if stream is None:
         container.close()
         raise InputDataError(f"'{path}' has no video stream that can be decoded; expected a video file")
-    reader = _VideoReader(path, container, stream, warn)
+    reader = VideoReader(path.name, container, stream, warn, reopen=lambda: _open_container(path))
     return FrameSource(
         path.name,
         reader.frames(start, end),
@@ -70,7 +70,7 @@ def _open_container(path: Path) -> Any:
     return av.open(str(path.resolve()), options={"protocol_whitelist": "file"})
 
 
-def _picture_stream(container: Any) -> Any:
+def picture_stream(container: Any) -> Any:
     """The first video stream that is no cover picture and that can be decoded; ``None`` if there is none."""
     for stream in container.streams.video:
         is_cover = bool(stream.disposition & av.stream.Disposition.attached_pic)
@@ -79,15 +79,32 @@ def _picture_stream(container: Any) -> Any:
     return None
 
 
-def _packets(container: Any, stream: Any) -> Iterator[Any]:
-    """The stream's packets, the last one empty so that the decoder hands over what it still holds."""
+def _packets(
+    container: Any, stream: Any, on_break: Callable[[Exception], None], *, keeps_cut: bool = True
+) -> Iterator[Any]:
+    """The stream's packets, the last one empty so that the decoder hands over what it still holds.
+
+    Where the file or the connection breaks off, ``on_break`` is told; the packet that was cut there is left out unless
+    ``keeps_cut``.
+    """
     packets = container.demux(stream)
+    held: Any = None
     while True:
         try:
             packet = next(packets)
-        except (StopIteration, av.error.FFmpegError):  # the latter: the file breaks off here
+        except (StopIteration, av.error.FFmpegError, OSError) as error:
+            if held is not None and (keeps_cut or isinstance(error, StopIteration)):
+                yield held
+            if not isinstance(error, StopIteration):
+                on_break(error)
+                yield av.Packet()
             return
-        if packet.size or packet.dts is None:
+        if held is not None:
+            yield held
+            held = None
+        if packet.size and packet.is_corrupt:
+            held = packet
+        elif packet.size or packet.dts is None:
             yield packet
 
 
@@ -99,15 +116,30 @@ class _Slot:
     picture: Any
 
 
-class _VideoReader:
-    """Numbers, times and converts what the decoder gives."""
+class VideoReader:
+    """Numbers, times and converts what the decoder gives.
 
-    def __init__(self, path: Path, container: Any, stream: Any, warn: Warn) -> None:
-        self._path = path
-        self._name = path.name
+    Args:
+        name: What to call the video in messages.
+        container: It, open.
+        stream: Its stream of pictures.
+        warn: Takes one line per problem.
+        reopen: Opens it once more, to decode its end again where frames were lost; ``None`` if that cannot be done.
+
+    Attributes:
+        fps: Mean frames per second, if the container knows.
+        broke_off: What ended the reading before the end, once :meth:`frames` has stopped; ``None`` at a regular end.
+    """
+
+    def __init__(
+        self, name: str, container: Any, stream: Any, warn: Warn, *, reopen: Callable[[], Any] | None = None
+    ) -> None:
+        self._name = name
         self._container = container
         self._stream = stream
         self._warn = warn
+        self._reopen = reopen
+        self.broke_off: Exception | None = None
         self._warn_of_frame = LimitedWarnings(warn)
         self._discarded = 0
         # AVI stores no presentation times: what FFmpeg gives are numbers in decoding order.
@@ -140,8 +172,9 @@ class _VideoReader:
             latest_s = time_s
             if index >= start:
                 yield Frame(index, time_s, self._image(index, slot.picture))
-        self._warn_of_early_end(count, latest_s)
-        if 0 < count <= start:
+        if self.broke_off is None or self._reopen is not None:  # what a stream lacks is said by who connects again
+            self._warn_of_early_end(count, latest_s)
+        if 0 < count <= start and self.broke_off is None:
             raise InputDataError(
                 f"--start {start} is beyond '{self._name}', which has {count} frames; choose 0 to {count - 1}"
             )
@@ -174,7 +207,7 @@ class _VideoReader:
     def _slots(self) -> Iterator[_Slot]:
         """Pictures in the order in which they are shown, with a gap for each one that was lost."""
         ledger = TimestampLedger(hides_packets=self._stream.codec_context.name in CODECS_WITH_HIDDEN_PACKETS)
-        for packet in _packets(self._container, self._stream):
+        for packet in _packets(self._container, self._stream, self._note_break, keeps_cut=self._reopen is not None):
             owes = self._has_timestamps and packet.pts is not None
             if packet.is_discard:
                 self._discarded += 1
@@ -194,19 +227,22 @@ class _VideoReader:
             yield from self._with_lost_before(picture, ledger)
         yield from (_Slot(timestamp, None) for timestamp in ledger.finished())
 
+    def _note_break(self, error: Exception) -> None:
+        self.broke_off = error
+
     def _decode_again(self, owed: list[int]) -> Iterator[Any]:
         """Decode the end once more, in one thread, for the frames that are still owed.
 
         A decoder with several threads that meets an error among its last frames keeps the good ones after it.
         """
-        if not owed:
+        if not owed or self._reopen is None:
             return
-        with _open_container(self._path) as container:
+        with self._reopen() as container:
             stream = container.streams[self._stream.index]
             stream.thread_type = "NONE"
             with suppress(av.error.FFmpegError):  # a container without an index: decode it all
                 container.seek(owed[0], stream=stream)
-            for packet in _packets(container, stream):
+            for packet in _packets(container, stream, lambda error: None):
                 with suppress(av.error.FFmpegError):
                     yield from (picture for picture in stream.codec_context.decode(packet) if picture.pts in owed)
 

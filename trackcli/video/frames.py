@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from trackcli.errors import InputDataError
+from trackcli.errors import InputDataError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +31,26 @@ class Frame:
     index: int
     time_s: float
     image: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """How patient to be with a stream.
+
+    Attributes:
+        timeout_s: Seconds to wait for a connection, and for the next frame.
+        reconnects: How often to connect again; 0 gives up at the first failure. For a live stream, a connection that
+            held for longer than twice ``timeout_s`` starts the count anew.
+    """
+
+    timeout_s: float = 10.0
+    reconnects: int = 3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.timeout_s <= 3600:
+            raise UsageError(f"--timeout {self.timeout_s:g} makes no sense; expected seconds above 0, up to 3600")
+        if not 0 <= self.reconnects <= 1000:
+            raise UsageError(f"--reconnects {self.reconnects} makes no sense; expected a number from 0 to 1000")
 
 
 class FrameSource:

@@ -1,4 +1,4 @@
-"""From what a person types to frames: a video file, an image, a folder of images, or a pattern."""
+"""From what a person types to frames: a file, an image, a folder of images, a pattern, an address or a camera."""
 
 from __future__ import annotations
 
@@ -6,30 +6,36 @@ import glob
 from pathlib import Path
 
 from trackcli.errors import InputDataError, UsageError
-from trackcli.video.frames import Frame, FrameSource, Warn
+from trackcli.redaction import is_url
+from trackcli.video.frames import Frame, FrameSource, StreamSettings, Warn
 from trackcli.video.images import is_image_name, read_frames, sort_images
 
-__all__ = ["Frame", "FrameSource", "open_source"]
+__all__ = ["Frame", "FrameSource", "StreamSettings", "open_source"]
 
 EXPECTED = "expected a video file, an image, a folder of images or a pattern such as 'frames/*.jpg'"
 
 
-def open_source(source: str, *, start: int = 0, end: int | None = None, warn: Warn) -> FrameSource:
+def open_source(
+    source: str, *, start: int = 0, end: int | None = None, warn: Warn, stream: StreamSettings | None = None
+) -> FrameSource:
     """Open whatever holds frames.
 
-    A path that exists wins over a pattern, so that a folder called ``clip [/take]`` can be opened.
+    A path that exists wins over all else, so that a folder called ``clip [/take]`` can be opened.
 
     Args:
-        source: Path of a video file, an image or a folder of images, or a pattern that matches images.
+        source: Path of a video file, an image or a folder of images; a pattern that matches images; an address such as
+            ``rtsp://…`` or ``https://…``; or the number of a camera.
         start: First frame to give, counted from the source's frame 0.
         end: Frame to stop before; ``None`` for the last.
         warn: Takes one line of text per problem that was worked around (an unreadable frame, an early end).
+        stream: How patient to be with addresses and cameras.
 
     Returns:
         The source, read up to its first readable frame.
 
     Raises:
-        UsageError: if ``source`` is empty, ``start`` is negative or ``end`` does not lie behind it.
+        UsageError: if ``source`` is empty or an address of an unknown kind, ``start`` is negative or ``end`` does not
+            lie behind it.
         InputDataError: if there is nothing there, or nothing in it that can be read.
     """
     if not source:
@@ -40,7 +46,7 @@ def open_source(source: str, *, start: int = 0, end: int | None = None, warn: Wa
         raise UsageError(
             f"--end {end} leaves no frame after --start {start}; expected a larger number (end is exclusive)"
         )
-    opened = _open(source, start, end, warn)
+    opened = _open(source, start, end, warn, stream)
     try:
         _ = opened.size_wh
     except BaseException:
@@ -49,8 +55,33 @@ def open_source(source: str, *, start: int = 0, end: int | None = None, warn: Wa
     return opened
 
 
-def _open(source: str, start: int, end: int | None, warn: Warn) -> FrameSource:
+def _open(source: str, start: int, end: int | None, warn: Warn, stream: StreamSettings | None) -> FrameSource:
     path = Path(source)
+    if not _exists(path) and (is_url(source) or is_camera(source)):
+        from trackcli.video.streams import open_camera, open_stream
+
+        if is_camera(source):
+            return open_camera(int(source), start=start, end=end, warn=warn, settings=stream)
+        return open_stream(source, start=start, end=end, warn=warn, settings=stream)
+    try:
+        return _open_path(path, source, start, end, warn)
+    except OSError as error:
+        raise InputDataError(f"'{source}' cannot be read: {error.strerror or error}; {EXPECTED}") from error
+
+
+def is_camera(source: str) -> bool:
+    """Whether a source is the number of a camera."""
+    return source.isascii() and source.isdigit() and len(source) <= 4
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long for a path, a circle of links, or a name that no path has
+        return False
+
+
+def _open_path(path: Path, source: str, start: int, end: int | None, warn: Warn) -> FrameSource:
     if path.is_dir():
         paths = sort_images(path.iterdir())
         if not paths:
@@ -59,11 +90,14 @@ def _open(source: str, start: int, end: int | None, warn: Warn) -> FrameSource:
         return _open_images(path.name or str(path.resolve()), paths, start, end, warn)
     if path.is_file():
         return _open_file(path, start, end, warn)
-    if path.exists():
+    if _exists(path):
         raise InputDataError(f"'{source}' is neither a file nor a folder; {EXPECTED}")
     if glob.has_magic(source):
         return _open_pattern(source, start, end, warn)
-    raise InputDataError(f"nothing is there at '{source}'; {EXPECTED}")
+    raise InputDataError(
+        f"nothing is there at '{source}'; expected a video file, an image, a folder of images, a pattern such as "
+        "'frames/*.jpg', an address such as rtsp://… or the number of a camera"
+    )
 
 
 def _folder_below(path: Path) -> str:

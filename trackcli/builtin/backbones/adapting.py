@@ -40,9 +40,7 @@ def place_center_taps(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) 
     placed = [name for name, value in weights.items() if name in own and _is_center_of(value, own[name])]
     for name in placed:
         adapted[name] = torch.nn.functional.pad(weights[name], (1, 1, 1, 1))
-    return AdaptedWeights(
-        adapted, (f"{len(placed)} kernels of 1×1 put into the middle of 3×3 ones",) if placed else ()
-    )
+    return AdaptedWeights(adapted, (f"{len(placed)} kernels of 1×1 put into the middle of 3×3 ones",) if placed else ())
 
 
 def _is_center_of(value: Tensor, own: Tensor) -> bool:

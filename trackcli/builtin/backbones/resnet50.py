@@ -12,6 +12,7 @@ from trackcli.builtin.config_backbones import ResNet50Config
 from trackcli.contracts.components import Backbone
 from trackcli.contracts.levels import Features, Level
 from trackcli.contracts.weights import AdaptedWeights
+from trackcli.errors import InputDataError
 
 _WIDTHS = {1: 64, 2: 128, 3: 256, 4: 512}
 _BLOCKS = {1: 3, 2: 4, 3: 6, 4: 3}
@@ -99,7 +100,7 @@ class Bottleneck(nn.Module):
 class ResNet50(Backbone):
     """ResNet-50; parameter names are torchvision's.
 
-    Source: He et al. 2016; modified form of Li et al. 2019 (SiamRPN++), section 3.2 and its public description.
+    Source: He et al. 2016; modified form of Li et al. 2019 (SiamRPN++), section 3.2.
     """
 
     folds = (("conv1", "bn1"),)
@@ -137,8 +138,17 @@ class ResNet50(Backbone):
     def adapt_weights(self, weights: Mapping[str, Tensor]) -> AdaptedWeights:
         """Biases of Caffe's and Keras's convolutions; torchvision's 1×1 shortcuts for the modified form's 3×3 ones.
 
-        The middle tap is the right one: an unpadded 3×3 of stride 2 is centred where the main path is.
+        The middle tap is the right one: an unpadded 3×3 of stride 2 is centred where the main path is. Keras adds
+        1.001e-5 to variances where this adds 1e-5: less than what half precision loses.
+
+        Raises:
+            InputDataError: for Caffe's weights in torchvision's layout, which stride elsewhere and take other colours.
         """
+        if self.config.layout == "torchvision" and "conv1.weight" in weights and "conv1.bias" in weights:
+            raise InputDataError(
+                "these ResNet-50 weights have biases behind their convolutions, as Caffe's and Keras's do; "
+                "use --set backbone.layout=caffe"
+            )
         return absorb_biases(weights, _norm_of).then(place_center_taps, self.state_dict())
 
 

@@ -105,13 +105,31 @@ class AnchorAssigner:
             positive: ``(B,)`` bool; pairs without the target have negatives only.
             sample_ids: ``(B,)`` int64; the random sample depends on these alone.
         """
-        overlap = box_iou(anchors_xyxy, boxes_xyxy.unsqueeze(1))
-        is_pair = positive.unsqueeze(1)
-        is_positive = (overlap >= self.positive_iou) & is_pair
-        is_negative = (overlap < self.negative_iou) | ~is_pair
+        return self.assign_to_any(anchors_xyxy, boxes_xyxy.unsqueeze(1), positive.unsqueeze(1), sample_ids)
+
+    def assign_to_any(
+        self, anchors_xyxy: Tensor, objects_xyxy: Tensor, wanted: Tensor, sample_ids: Tensor
+    ) -> AnchorLabels:
+        """Label anchors where several objects count: any that overlaps makes positive, all must be far for negative.
+
+        The deltas are those to the object that an anchor overlaps most. Wanting every object of the target's category
+        is generalised training.
+
+        Args:
+            anchors_xyxy: ``(N, 4)``.
+            objects_xyxy: ``(B, M, 4)``, same unit; boxes that are not wanted may be anything.
+            wanted: ``(B, M)`` bool; a pair without any has negatives only.
+            sample_ids: ``(B,)`` int64; the random sample depends on these alone.
+
+        Source: Wang et al. 2019 (SPM-Tracker), section 3.2.
+        """
+        overlap = box_iou(anchors_xyxy, objects_xyxy.unsqueeze(2)).where(wanted.unsqueeze(2), -1)
+        most, which = overlap.max(dim=1)
+        nearest_xyxy = objects_xyxy.gather(1, which.unsqueeze(-1).expand(-1, -1, 4))
+        any_wanted = wanted.any(dim=1)[:, None, None]
         return AnchorLabels(
-            positive=keep_some(is_positive, self.positives, sample_ids),
-            negative=keep_some(is_negative, self.total - self.positives, sample_ids),
+            positive=keep_some(most >= self.positive_iou, self.positives, sample_ids),
+            negative=keep_some(most < self.negative_iou, self.total - self.positives, sample_ids),
             # Zero instead of what a missing target's box would give: even a NaN there must not reach a loss.
-            deltas=encode_deltas(anchors_xyxy, boxes_xyxy.unsqueeze(1)).where(is_pair.unsqueeze(-1), 0),
+            deltas=encode_deltas(anchors_xyxy, nearest_xyxy).where(any_wanted, 0),
         )
