@@ -170,7 +170,6 @@ def evaluate(output: Path, budget: Budget) -> dict[str, dict[str, float]]:
     names = [f"{side}-{seed}" for side in SIDES for seed in range(budget.seeds)]
     trackers = [part for name in names for part in ("--tracker", f"{name}={output / 'runs' / name}")]
     chosen = [part for pattern in budget.sequences for part in ("--sequences", pattern)]
-    # A training that went on has other weights under the same name: --force is never needed, as runs are done here.
     data = _trackcli(
         *("eval", "--root", str(budget.dev), "-o", str(output / "results"), "--device", budget.device, "--json"),
         *("--jobs", str(budget.jobs), *trackers, *chosen),

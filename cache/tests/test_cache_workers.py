@@ -168,6 +168,24 @@ def test_workers_do_not_inherit_the_lock(root, tmp_path):
         process.communicate()
 
 
+@needs_proc
+def test_an_interrupted_builder_ends_its_workers_before_it_lets_go_of_the_lock(root, tmp_path):
+    output = tmp_path / "cache"
+    seen = []
+
+    def interrupt(progress):
+        workers = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        seen.extend(int(pid) for pid in workers)
+        if progress.images > 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_cache(open_dataset("folder", root), output, max_objects_per_shard=2, jobs=2, on_progress=interrupt)
+    assert seen
+    assert not any(map(is_running, seen))
+    assert not list(output.glob("*.part"))
+
+
 def test_a_worker_that_outlives_its_builder_cannot_name_a_shard(root, tmp_path):
     # What such a worker leaves is a file with a name of its own; the next builder removes it.
     output = tmp_path / "cache"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -141,7 +142,8 @@ class _Build:
 
     def run(self) -> BuildReport:
         try:
-            results = sorted((self._publish(result) for result in self._results()), key=lambda result: result.number)
+            with closing(self._results()) as finished:  # ends the workers before the lock goes, whatever happens
+                results = sorted(map(self._publish, finished), key=lambda result: result.number)
         finally:
             remove_leftovers(self.output, self.survey, self.part)
         manifest = self._manifest(results)
@@ -160,7 +162,7 @@ class _Build:
             publish(result.part, self.output / result.entry.name)
         return result
 
-    def _results(self) -> Iterator[ShardResult]:
+    def _results(self) -> Generator[ShardResult]:
         tasks = shard_tasks(self.reader, self.options, self.survey, self.shards)
         if self.jobs == 1:
             yield from self._encode_here(tasks)

@@ -33,7 +33,8 @@ def decode_crop(data: bytes, side: int, out: NDArray[np.uint8] | None = None) ->
         height, width, _, _ = simplejpeg.decode_jpeg_header(data)
         if (height, width) != (side, side):
             raise CacheFormatError(f"a crop of {width}x{height} px where {side}x{side} are expected")
-        crop: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colorspace="RGB", buffer=out)
+        # Chroma is repeated rather than interpolated: a tenth less time for a quarter of a grey level.
+        crop: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colorspace="RGB", fastupsample=True, buffer=out)
     except ValueError as error:
         raise CacheFormatError(f"a crop that is no readable JPEG ({error})") from error
     return crop if out is None else out

@@ -37,10 +37,14 @@ class Workers:
     def __init__(self, plan: BuildPlan, count: int) -> None:
         self._inbox: queue.SimpleQueue[tuple[_Worker, Any]] = queue.SimpleQueue()
         self._workers: list[_Worker] = []
-        for _ in range(count):
-            self._workers.append(_Worker(self._inbox))
-        for worker in self._workers:
-            worker.send(plan)
+        try:
+            for _ in range(count):
+                self._workers.append(_Worker(self._inbox))
+            for worker in self._workers:
+                worker.send(plan)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -48,6 +52,10 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes, whatever they are doing."""
         for worker in self._workers:
             worker.kill()
 

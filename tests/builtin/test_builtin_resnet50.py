@@ -85,7 +85,7 @@ def literal(weights: Mapping[str, Tensor], images: Tensor, windows: Windows, dep
     """The network written down call by call."""
 
     def conv(x: Tensor, name: str, norm: str, **window: int) -> Tensor:
-        x = F.conv2d(x, weights[f"{name}.weight"], weights.get(f"{name}.bias"), **window)  # type: ignore[arg-type]
+        x = F.conv2d(x, weights[f"{name}.weight"], weights.get(f"{name}.bias"), **window)
         mean, variance = weights[f"{norm}.running_mean"], weights[f"{norm}.running_var"]
         gain = weights[f"{norm}.weight"] / (variance + 1e-5).sqrt()
         return (x - mean[:, None, None]) * gain[:, None, None] + weights[f"{norm}.bias"][:, None, None]

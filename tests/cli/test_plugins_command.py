@@ -105,7 +105,7 @@ def test_show_explains_all_components_of_a_name():
         "  paper          Li et al. 2018, High Performance Visual Tracking with Siamese Region Proposal Network",
         "  predicts       anchors",
         "  settings       with --set loss.rpn.NAME=VALUE",
-        "    hidden (integer ≥ 8 ≤ 4096; default 256): Width of the hidden convolution",
+        "    scale (number > 0; default 8.0): Side of the square anchor in strides",
     ):
         assert line in done.stdout.splitlines()
 
@@ -181,8 +181,9 @@ def test_the_matrix_is_a_table_markdown_or_json(plugins):
     assert markdown[1] == "|---|---|---|---|---|"
     assert "| resnet18 | dw-xcorr | rpn | yes | rpn |" in markdown
     tried = answer("plugins", "matrix")["compositions"]
-    (first,) = [each for each in tried if (each["matcher"], each["head"]) == ("dw-xcorr", "rpn")]
-    assert (first["backbone"], first["fits"], first["reason"], first["losses"]) == ("resnet18", True, None, ["rpn"])
+    wanted = ("resnet18", "dw-xcorr", "rpn")
+    (first,) = [each for each in tried if (each["backbone"], each["matcher"], each["head"]) == wanted]
+    assert (first["fits"], first["reason"], first["losses"]) == (True, None, ["rpn"])
     both = run("plugins", "matrix", "--markdown", "--json")
     assert both.returncode == json.loads(both.stdout)["exit_code"] == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from trackcli.tracking.run import TrackedFrame
 from trackcli.tracking.tracker import Tracker, compose
 from trackcli.video.responses import ResponseWriter, draw_response, folder_name, upsampled
 
-TINY = {
+TINY: dict[str, Any] = {
     "backbone": {"name": "resnet18", "depth": 2},
     "matcher": {"name": "dw-xcorr", "channels": 8, "template_cells": 4},
     "crop": {"template_size": 64, "search_size": 128},
@@ -67,6 +68,18 @@ def test_every_target_gets_its_own_response_and_crop(tracker: Tracker) -> None:
         assert np.abs(response.crop.astype(int) - alone.crop).max() <= 1
 
 
+def test_targets_with_search_regions_of_different_size_keep_their_numbers() -> None:
+    crop = {**TINY["crop"], "larger_search_sizes": [192]}
+    tracker = compose(device="cpu", head={"name": "rpn", "hidden": 8}, **{**TINY, "crop": crop})
+    clip = synthetic_clip()
+    tracker.start(clip.frames[0], clip.boxes_xywh[:1].repeat(3, axis=0))
+    tracker.session._shapes[:] = [1, 0, 1]  # as a link asks for it after a loss
+    with ResponseRecorder(tracker.session) as recorder:
+        tracker.update(clip.frames[1])
+        responses = recorder.take()
+    assert [(response.target, len(response.crop)) for response in responses] == [(0, 192), (1, 128), (2, 192)]
+
+
 def test_the_recorded_crop_is_what_the_window_shows(tracker: Tracker) -> None:
     clip = synthetic_clip()
     tracker.start(clip.frames[0], clip.boxes_xywh[0])
@@ -105,7 +118,7 @@ def test_nothing_is_recorded_outside_the_block(tracker: Tracker) -> None:
         ({"name": "template-attention", "channels": 8}, {"name": "point", "channels": 8, "depth": 1}),
     ],
 )
-def test_any_head_shows_a_response(matcher: dict[str, object], head: dict[str, object], tmp_path: Path) -> None:
+def test_any_head_shows_a_response(matcher: dict[str, Any], head: dict[str, Any]) -> None:
     tracker = compose(device="cpu", preset="siamrpn-pp", **{**TINY, "matcher": matcher, "head": head})
     clip = synthetic_clip()
     tracker.start(clip.frames[0], clip.boxes_xywh[0])

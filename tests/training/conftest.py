@@ -85,9 +85,11 @@ def tiny_cache(tiny_cache_folder: Path) -> CropCache:
 def new_run(tiny_cache: CropCache, tmp_path: Path) -> NewRun:
     """``new_run("train.steps=3", folder="a")``: a run of the tiny composition."""
 
-    def make(*settings: str, folder: str = "run") -> TrainingRun:
+    def make(*settings: str, folder: str = "run", head: str = "rpn") -> TrainingRun:
         registry = installed()
-        planned = plan(complete({"matcher": {"name": "dw-xcorr"}}, registry, [*SMALL, *settings]).recipe, registry)
+        named = {"matcher": {"name": "dw-xcorr"}, "head": {"name": head}}
+        small = [setting for setting in SMALL if head == "rpn" or not setting.startswith("head.")]
+        planned = plan(complete(named, registry, [*small, *settings]).recipe, registry)
         loader = make_loader(planned, [tiny_cache], [1.0], warn=lambda text: None)
         path = tmp_path / folder
         path.mkdir(exist_ok=True)

@@ -27,9 +27,11 @@ def largest_difference(first: TrainingRun, second: TrainingRun) -> float:
     return max(float((one.float() - other.float()).abs().max()) for one, other in pairs)
 
 
-def test_a_step_in_parts_is_the_step_of_the_whole_batch(new_run: NewRun) -> None:
-    whole = new_run(*EXACT, "train.steps=4", "train.unfreeze={stem = 0.0}", folder="whole")
-    parts = new_run(*EXACT, "train.steps=4", "train.unfreeze={stem = 0.0}", "train.accumulate=4", folder="parts")
+@pytest.mark.parametrize("head", ["rpn", "point"])
+def test_a_step_in_parts_is_the_step_of_the_whole_batch(new_run: NewRun, head: str) -> None:
+    settings = (*EXACT, "train.steps=4", "train.unfreeze={stem = 0.0}")
+    whole = new_run(*settings, folder="whole", head=head)
+    parts = new_run(*settings, "train.accumulate=4", folder="parts", head=head)
     start = {name: value.clone() for name, value in whole.model.state_dict().items()}
     for one, other in zip(whole.steps(), parts.steps(), strict=True):
         assert other.terms == pytest.approx(one.terms, rel=1e-4)

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -123,7 +124,7 @@ def test_addresses_that_reach_into_this_machine_are_refused(url):
 
 def test_a_playlist_from_elsewhere_cannot_read_local_files(server, clip):
     server.content = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nfile://{clip}\n#EXT-X-ENDLIST\n".encode()
-    with pytest.raises(InputDataError, match="cannot be opened|broke off|no frames"):
+    with pytest.raises(InputDataError, match=r"cannot be opened|broke off|no frames"):
         open_source(server.url("whole").replace(".mp4", ".m3u8"), warn=pytest.fail, stream=QUICK)
 
 
@@ -173,6 +174,51 @@ def test_a_folder_called_like_a_camera_is_a_folder(tmp_path, monkeypatch):
         open_source("0", warn=pytest.fail)
 
 
+def serve_live(clip: Path, connections: int) -> int:
+    """A live transmitter: it sends from its first frame, hangs up, and after some connections is gone. Its port."""
+    import io
+
+    import av
+
+    packed = io.BytesIO()
+    with av.open(str(clip)) as video, av.open(packed, "w", format="mpegts") as live:
+        stream = live.add_stream_from_template(video.streams.video[0])
+        for packet in video.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                live.mux(packet)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def transmit() -> None:
+        with listener:
+            for _ in range(connections):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.sendall(packed.getvalue())
+
+    threading.Thread(target=transmit, daemon=True).start()
+    return int(listener.getsockname()[1])
+
+
+def test_a_live_stream_goes_on_after_a_lost_connection_with_growing_numbers_and_times(clip):
+    said: list[str] = []
+    port = serve_live(clip, 2)
+    frames = []
+    with (
+        pytest.raises(InputDataError, match=rf"'tcp://127.0.0.1:{port}' broke off after 1 reconnects"),
+        open_source(f"tcp://127.0.0.1:{port}", warn=said.append, stream=QUICK) as source,
+    ):
+        assert source.frame_count is None
+        for frame in source:
+            frames.append(frame)
+    numbers, times = [frame.index for frame in frames], [frame.time_s for frame in frames]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] == 2 * FRAMES - 1
+    assert times == sorted(times)
+    assert times[-1] > 2 * (FRAMES - 1) / 25, "the pause counts"
+    assert f"'tcp://127.0.0.1:{port}' broke off (it ended); connecting again, 1 of 1" in said
+
+
 class Camera:
     """As OpenCV's: blue, green, red; unplugged after a few frames."""
 
@@ -208,7 +254,7 @@ def test_a_camera_gives_rgb_frames_until_it_is_unplugged(monkeypatch):
     ):
         assert (source.fps, source.size_wh, source.frame_count) == (30, (6, 4), None)
         for frame in source:
-            frames.append(frame)  # noqa: PERF402 - what came before the error counts
+            frames.append(frame)
     assert [frame.index for frame in frames] == [0, 1, 2]
     assert frames[0].image[0, 0].tolist() == [7, 0, 255]
     assert said == ["camera 0 gave no frame; opening it again, 1 of 1"]

@@ -158,6 +158,13 @@ class RpnConfig(HeadConfig):
                 f"head 'rpn' adds its levels and needs one stride, but the matcher gives {listed}; "
                 "use --set backbone.max_stride=8, or name levels of one stride with --set matcher.levels=…"
             )
+        offsets = {levels[name].offset for name in matches if name in levels}
+        if len(offsets) > 1:
+            deepest = tuple(matches)[-1]
+            raise FitError(
+                f"head 'rpn' adds its levels and needs one grid, but {', '.join(matches)} begin at different places; "
+                f"use --set backbone.padding=true, or one level with --set matcher.levels='[\"{deepest}\"]'"
+            )
 
 
 class RpnLossConfig(LossConfig):

@@ -102,7 +102,9 @@ def _parse_init(value: str, number: str, note: Tell) -> InitBox:
     given = f"--init {value}"
     numbers = _parse_numbers(value)
     if numbers is None:
-        raise UsageError(f"--init {typed} is neither a box nor a file that exists; expected x,y,w,h in pixels, {EXAMPLE}")
+        raise UsageError(
+            f"--init {typed} is neither a box nor a file that exists; expected x,y,w,h in pixels, {EXAMPLE}"
+        )
     return InitBox(name, _box_from_numbers(numbers, given, note), given)
 
 

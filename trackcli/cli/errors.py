@@ -46,17 +46,17 @@ class Terminated(BaseException):
 
 def exit_code_of(error: BaseException) -> int:
     """Map an exception to the exit code that ``--help`` promises."""
-    if isinstance(error, TrackcliError):
-        return EXIT_INTERNAL if _opencv_failure(error) else error.exit_code
-    if isinstance(error, CacheError):
-        return EXIT_INPUT
-    if isinstance(error, typer.TyperException):
-        return int(getattr(error, "exit_code", EXIT_USAGE))
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return EXIT_INTERRUPTED
     if isinstance(error, Terminated):
         return EXIT_TERMINATED
-    return EXIT_INPUT if _is_unusable_file(error) or _is_circle_of_links(error) else EXIT_INTERNAL
+    if isinstance(error, typer.TyperException):
+        return int(getattr(error, "exit_code", EXIT_USAGE))
+    if _opencv_failure(error):
+        return EXIT_INTERNAL
+    if isinstance(error, CacheError) or _is_unusable_file(error) or _circle_of_links(error):
+        return EXIT_INPUT
+    return error.exit_code if isinstance(error, TrackcliError) else EXIT_INTERNAL
 
 
 def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
@@ -79,18 +79,23 @@ def _message(error: BaseException, code: int) -> str:
     if isinstance(error, typer.TyperException):
         text = error.format_message()
         return redact(strip_control_characters(text)) if text.startswith("Usage: ") else one_line(text)
-    if failure := _opencv_failure(error):
-        return f"OpenCV (cv2) cannot be loaded: {one_line(failure)}; {_OPENCV_REMEDY}"
-    if isinstance(error, OSError) and (text := _file_message(error)):
-        return text
+    if known := _known_cause(error):
+        return known
     text = one_line(str(error)) or type(error).__name__
-    if _is_circle_of_links(error):
-        return f"{text}; expected a path that leads somewhere"
-    if isinstance(error, MemoryError):
-        return f"not enough memory: {text}; ask for less (a smaller size, batch or number), or close other programs"
     if code == EXIT_INTERNAL and not isinstance(error, TrackcliError):
         return f"internal error: {type(error).__name__}: {text}; run again with --debug for the traceback"
     return text
+
+
+def _known_cause(error: BaseException) -> str:
+    """About what the machine lacks or the system refuses, where no command has explained it better; else empty."""
+    if failure := _opencv_failure(error):
+        return f"OpenCV (cv2) cannot be loaded: {one_line(failure)}; {_OPENCV_REMEDY}"
+    if circle := _circle_of_links(error):
+        return f"{one_line(circle)}; expected a path that leads somewhere"
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {one_line(str(error))}; ask for less (a smaller size, batch or number of frames)"
+    return _file_message(error) if isinstance(error, OSError) else ""
 
 
 def _file_message(error: OSError) -> str:
@@ -107,20 +112,26 @@ def _is_unusable_file(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.filename is not None and error.errno in _UNUSABLE_FILE
 
 
-def _is_circle_of_links(error: BaseException) -> bool:
-    """Python before 3.13 has no class of its own for what ``Path.resolve`` raises then."""
-    return isinstance(error, RuntimeError) and str(error).startswith("Symlink loop")
+def _circle_of_links(error: BaseException) -> str | None:
+    """What ``Path.resolve`` says about one; before Python 3.13 the exception has no class of its own."""
+    circles = (str(each) for each in _chain(error) if isinstance(each, RuntimeError))
+    return next((text for text in circles if text.startswith("Symlink loop")), None)
 
 
 def _opencv_failure(error: BaseException) -> str | None:
     """Why OpenCV cannot be imported, if that is what is behind an error: mostly a library that servers lack."""
+    opencv = (each for each in _chain(error) if isinstance(each, ImportError) and _was_importing_opencv(each))
+    return next(map(str, opencv), None)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An error and all that led to it."""
     chain: list[BaseException] = []
     following: BaseException | None = error
-    while following is not None and following not in chain:  # re-raised causes may close a circle
+    while following is not None and following not in chain:  # causes that are raised again may close a circle
         chain.append(following)
         following = following.__cause__ or following.__context__
-    opencv = (each for each in chain if isinstance(each, ImportError) and _was_importing_opencv(each))
-    return next(map(str, opencv), None)
+    return chain
 
 
 def _was_importing_opencv(error: ImportError) -> bool:

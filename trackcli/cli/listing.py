@@ -17,9 +17,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> No
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Lines without control characters."""
+    """Lines without control characters, and without breaks inside them."""
     for line in lines:
-        print(strip_control_characters(line))
+        print(strip_control_characters(" ".join(line.splitlines())))
 
 
 def print_json(content: Mapping[str, Any]) -> None:

@@ -96,7 +96,8 @@ class OpenCvTracker:
         return OpenCvResult(boxes_xyxy, np.array(scores))
 
     def _started(self, image_bgr: Image, box_xywh: Floats) -> Any:
-        tracker = self._make()
+        with _quiet():
+            tracker = self._make()
         whole = whole_pixels(box_xywh, (image_bgr.shape[1], image_bgr.shape[0]), self._smallest)
         try:
             tracker.init(image_bgr, whole)
@@ -104,7 +105,8 @@ class OpenCvTracker:
             given = ",".join(f"{value:g}" for value in box_xywh)
             raise InputDataError(
                 f"OpenCV's {self.name} cannot start on box {given} in an image of "
-                f"{image_bgr.shape[1]}x{image_bgr.shape[0]} pixels ({_said(error)}); expected a larger box inside it"
+                f"{image_bgr.shape[1]}x{image_bgr.shape[0]} pixels ({_said(error)}); "
+                "expected a larger box inside it, and for a tracker with networks the ONNX files made for it"
             ) from error
         return tracker
 

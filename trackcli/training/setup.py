@@ -16,6 +16,7 @@ from trackcli.composition.plan import Plan
 from trackcli.composition.record import full_recipe
 from trackcli.errors import UsageError
 from trackcli.host.registry import Registry
+from trackcli.redaction import HIDDEN, is_url
 from trackcli.tracking.tracker import resolve_device
 from trackcli.training.checkpoint import PATTERN as CHECKPOINT_PATTERN
 from trackcli.training.distributed import ALONE, World
@@ -54,6 +55,7 @@ class DataSource:
         except ValueError:
             value = 0.0
         if not 0 < value < float("inf"):
+            weight = HIDDEN if is_url(text) else weight  # what follows the last "=" of an address may be a token
             raise UsageError(
                 f"--data {text}: weight {weight!r} is no positive number; expected DIR=WEIGHT, e.g. {name}=0.5"
             )

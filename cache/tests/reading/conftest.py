@@ -13,6 +13,7 @@ from trackcli_cache.catalogue import open_dataset
 from trackcli_cache.reader import CropCache
 
 GRADIENT_SIDE = 256
+GRADIENT_SLOPE = 0.77
 
 
 def write_videos(root: Path) -> Path:
@@ -52,10 +53,10 @@ def write_stills(root: Path) -> Path:
 
 
 def write_gradients(root: Path) -> Path:
-    """Pictures whose red is the column and whose green is the row, with boxes of all sizes, over the borders too."""
+    """Pictures whose red grows by 0.77 a column and green a row, with boxes of all sizes, over the borders too."""
     rng = np.random.default_rng(2)
     (root / "gradients" / "img").mkdir(parents=True)
-    rows, columns = np.mgrid[:GRADIENT_SIDE, :GRADIENT_SIDE].astype(np.uint8)
+    rows, columns = np.rint(GRADIENT_SLOPE * np.mgrid[:GRADIENT_SIDE, :GRADIENT_SIDE]).astype(np.uint8)
     picture = np.stack((np.full_like(rows, 128), rows, columns), axis=2)  # BGR
     boxes = {}
     for index in range(10):

@@ -43,7 +43,7 @@ class AlexNet(Backbone):
             self.add_module(f"bn{index}", nn.BatchNorm2d(_CONVOLUTIONS[index][1]) if normed else nn.Identity())
         self.relu = nn.ReLU(inplace=True)
         self.lrn = nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0) if config.norm == "lrn" else nn.Identity()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1 if config.padding else 0)
+        self.maxpool: nn.Module = nn.MaxPool2d(3, stride=2, padding=1 if config.padding else 0)
 
     def forward(self, images: Tensor) -> Features:
         """``(B, 3, S, S)`` → the levels of ``outputs``."""

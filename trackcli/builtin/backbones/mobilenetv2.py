@@ -71,8 +71,8 @@ class InvertedResidual(nn.Module):
         """``(B, C, H, W)`` → ``(B, C', H / stride, W / stride)``."""
         y = self.relu(self.expand_bn(self.expand(x))) if self.expanded else x
         y = self.relu(self.dw_bn(self.dw(y)))
-        y = self.project_bn(self.project(y))
-        return x + y if self.shortcut else y
+        out: Tensor = self.project_bn(self.project(y))
+        return x + out if self.shortcut else out
 
 
 class MobileNetV2(Backbone):

@@ -111,7 +111,7 @@ class ResNet50(Backbone):
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3 if config.form == "plain" else 0, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.maxpool: nn.Module = nn.MaxPool2d(3, stride=2, padding=1)
         inputs = 64
         for stage in range(1, config.depth + 1):
             layer = _make_stage(inputs, stage, plan_stage(config, stage))

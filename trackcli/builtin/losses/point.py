@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trackcli.builtin.config_point import PointLossConfig
-from trackcli.builtin.labels.points import PointAssigner, boxes_from_distances, gaussian_map
+from trackcli.builtin.labels.points import PointAssigner, PointLabels, boxes_from_distances, gaussian_map
 from trackcli.contracts.components import Loss
 from trackcli.contracts.counting import masked_mean
 from trackcli.contracts.predictions import PointOutput
@@ -37,15 +37,16 @@ class PointLoss(Loss):
         output: PointOutput = outputs.predictions.output
         boxes = batch.search_boxes_xyxy
         labels = self.assigner.assign(output.points_xy, boxes, batch.positive)
-        giou, l1 = self._box_terms(output, labels.distances, boxes, labels.positive)
+        giou, l1 = self._box_terms(output, labels, batch)
         return {
-            "classification": self._classification(output, boxes, batch.positive),
+            "classification": self._classification(output, batch),
             "giou": self.config.giou_weight * giou,
             "l1": self.config.l1_weight * l1,
         }
 
-    def _classification(self, output: PointOutput, boxes_xyxy: Tensor, positive: Tensor) -> Tensor:
+    def _classification(self, output: PointOutput, batch: Batch) -> Tensor:
         """CornerNet's equation 1, over the number of pairs with a target."""
+        boxes_xyxy, positive = batch.search_boxes_xyxy, batch.positive
         heat = gaussian_map(output.points_xy, boxes_xyxy, sigma=self.config.sigma).where(positive.unsqueeze(1), 0)
         peak = heat.amax(dim=1, keepdim=True)
         # The cell nearest to the centre is the positive one, however far from the centre it lies.
@@ -54,17 +55,16 @@ class PointLoss(Loss):
         share = logits.sigmoid()
         found = -F.logsigmoid(logits) * (1 - share) ** self.config.focal_power
         alarm = -F.logsigmoid(-logits) * share**self.config.focal_power * (1 - heat) ** self.config.penalty_power
-        return torch.where(is_peak, found, alarm).sum() / positive.sum().clamp(min=1)
+        return torch.where(is_peak, found, alarm).sum() / batch.counting.divisor(positive.sum())
 
-    def _box_terms(
-        self, output: PointOutput, distances: Tensor, boxes_xyxy: Tensor, positive: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        truth = boxes_xyxy.unsqueeze(1).expand(-1, positive.shape[1], -1)
+    def _box_terms(self, output: PointOutput, labels: PointLabels, batch: Batch) -> tuple[Tensor, Tensor]:
+        positive = labels.positive
+        truth = batch.search_boxes_xyxy.unsqueeze(1).expand(-1, positive.shape[1], -1)
         predicted = boxes_from_distances(output.points_xy, output.distances)
         # Where nothing is to be learnt the prediction stands in for the truth: a missing one may be NaN.
         truth = torch.where(positive.unsqueeze(-1), truth, predicted.detach())
         giou = 1 - generalized_iou(predicted, truth)
         _, sides_wh = centers_and_sizes(truth)
         sides = torch.cat((sides_wh, sides_wh), dim=-1).clamp(min=SMALLEST_SIDE)
-        error = ((output.distances - distances).abs() / sides).mean(dim=-1)
-        return masked_mean(giou, positive), masked_mean(error, positive)
+        error = ((output.distances - labels.distances).abs() / sides).mean(dim=-1)
+        return masked_mean(giou, positive, batch.counting), masked_mean(error, positive, batch.counting)
