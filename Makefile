@@ -8,19 +8,23 @@ PLUGINS  := $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/pyproject.toml)
 PROJECTS := . ./cache $(PLUGINS)
 STAMP    := $(VENV)/installed
 
+# The official toolkits that our numbers are compared with want old versions of what we use: an environment of their own.
+PEERS := .venv-peers
+
 # Tests run in parallel processes, at most eight since each loads torch; more than one thread in each would only get in
 # the others' way. A file's tests stay together, for they share what is slow to prepare.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile
 
-.PHONY: help setup demo test lint pytest wheels clean
+.PHONY: help setup demo test test-peers lint pytest wheels clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    track a synthetic clip; leaves demo-output/track.mp4 and contact_sheet.png"
-	@echo "make test    check style and types, run all tests"
-	@echo "make setup   install everything into .venv, and nothing else"
-	@echo "make wheels  build the wheels of all distributions into dist/"
-	@echo "make clean   delete what was built, but keep .venv"
+	@echo "make demo       track a synthetic clip; leaves demo-output/track.mp4 and contact_sheet.png"
+	@echo "make test       check style and types, run all tests"
+	@echo "make test-peers compare our numbers with the official toolkits', installed into .venv-peers"
+	@echo "make setup      install everything into .venv, and nothing else"
+	@echo "make wheels     build the wheels of all distributions into dist/"
+	@echo "make clean      delete what was built, but keep .venv"
 
 setup: $(STAMP)
 
@@ -45,6 +49,15 @@ lint: $(STAMP)
 
 pytest: $(STAMP)
 	$(PYTEST)
+
+test-peers: $(STAMP) $(PEERS)/installed
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/peers
+
+$(PEERS)/installed: tests/peers/requirements.txt $(STAMP)
+	@$(BIN)/python -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet -r tests/peers/requirements.txt
+	@$(PEERS)/bin/python -m pip install --quiet --no-deps got10k==0.1.3
+	@touch $@
 
 wheels: $(STAMP)
 	@for project in $(PROJECTS); do rm -rf $$project/build; $(BIN)/python -m build --wheel --no-isolation --outdir dist $$project || exit 1; rm -rf $$project/build; done

@@ -115,7 +115,7 @@ def test_cells_see_the_picture_symmetrically_around_their_declared_centre(paddin
 def test_only_what_the_outputs_need_is_built() -> None:
     backbone = build(outputs=("conv3",))
     assert {name.split(".")[0] for name in backbone.state_dict()} == {"conv1", "bn1", "conv2", "bn2", "conv3", "bn3"}
-    assert list(backbone.stages()) == ["conv1", "conv2", "conv3"]
+    assert list(backbone.stages()) == ["stem", "layer1", "layer2"]
 
 
 def test_outputs_out_of_order_are_refused() -> None:

@@ -90,7 +90,7 @@ def test_features_equal_the_table_written_down_call_by_call(
     images = torch.rand(1, 3, 96, 96, dtype=torch.float64)
     with torch.inference_mode():
         features = backbone(images)
-        torch.testing.assert_close(features["stage7"].map, literal(backbone.state_dict(), images, windows))
+        torch.testing.assert_close(features["layer7"].map, literal(backbone.state_dict(), images, windows))
     for name, shape in backbone.config.levels().items():
         assert features[name].map.shape == (1, shape.channels, 96 // shape.stride, 96 // shape.stride)
         assert (features[name].stride, features[name].offset) == (shape.stride, 0.5)
@@ -129,7 +129,7 @@ def test_weights_with_another_first_block_are_refused() -> None:
 def test_stages_name_every_parameter_once() -> None:
     backbone = build(depth=5)
     stages = backbone.stages()
-    assert list(stages) == ["stem", "stage1", "stage2", "stage3", "stage4", "stage5"]
+    assert list(stages) == ["stem", "layer1", "layer2", "layer3", "layer4", "layer5"]
     listed = [id(parameter) for stage in stages.values() for parameter in stage.parameters()]
     assert sorted(listed) == sorted(id(parameter) for parameter in backbone.parameters())
 

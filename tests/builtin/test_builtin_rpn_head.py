@@ -15,7 +15,8 @@ from trackcli.contracts.context import Context
 from trackcli.contracts.levels import Branch
 from trackcli.contracts.matching import Matched, MatchedLevel
 from trackcli.contracts.predictions import AnchorOutput, Predictions
-from trackcli.contracts.shapes import MatchShape
+from trackcli.contracts.shapes import LevelShape, MatchShape
+from trackcli.errors import FitError
 from trackcli.geometry.grids import Grid
 
 CONTEXT = Context(search=Branch(torch.zeros(2, 3, 64, 64), {}))
@@ -162,3 +163,11 @@ def test_enormous_deltas_give_finite_boxes() -> None:
     box = decode_deltas(torch.tensor([[0.0, 0.0, 10.0, 10.0]]), torch.tensor([[0.0, 0.0, 1e6, -1e6]]))
     assert torch.isfinite(box).all()
     assert (box[0, 2] - box[0, 0]).item() == pytest.approx(10 * math.exp(4), rel=1e-5)
+
+
+def test_levels_on_different_grids_are_refused() -> None:
+    matches = {name: MatchShape(8, 8, 8) for name in ("conv3", "conv5")}
+    unpadded = {"conv3": LevelShape(384, 8, 27.5), "conv5": LevelShape(256, 8, 43.5)}
+    with pytest.raises(FitError, match=r"conv3, conv5 begin at different places; use .*matcher.levels='\[\"conv5\"\]'"):
+        RpnConfig().check(matches, unpadded)
+    RpnConfig().check({"conv5": matches["conv5"]}, unpadded)

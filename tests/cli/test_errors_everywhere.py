@@ -74,8 +74,9 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "text.mp4").write_text("no video")
     (tmp_path / "circle").symlink_to("circle")
     (tmp_path / "data" / "a" / "img").mkdir(parents=True)
-    cv2.imwrite(str(tmp_path / "data" / "a" / "img" / "1.png"), np.full((48, 64, 3), 90, np.uint8))
-    (tmp_path / "data" / "a" / "groundtruth.txt").write_text("1,2,3,4\n")
+    for number in (1, 2):
+        cv2.imwrite(str(tmp_path / "data" / "a" / "img" / f"{number}.png"), np.full((48, 64, 3), 90, np.uint8))
+    (tmp_path / "data" / "a" / "groundtruth.txt").write_text("1,2,3,4\n1,2,3,4\n")
     return tmp_path
 
 

@@ -102,12 +102,12 @@ class AlexNetConfig(BackboneConfig):
 
 
 class MobileNetV2Config(BackboneConfig):
-    """MobileNetV2 of width 1.0 with 'same' padding (offset 0.5); stages are the rows of its table 2.
+    """MobileNetV2 of width 1.0 with 'same' padding (offset 0.5); layers are the rows of its table 2.
 
-    Source: Sandler et al. 2018, table 2; stages 3, 5 and 7 as levels as in the public code of SiamRPN++.
+    Source: Sandler et al. 2018, table 2; layers 3, 5 and 7 as levels as in the public code of SiamRPN++.
     """
 
-    depth: Literal[3, 5, 7] = Field(default=7, description="Last stage that is built, and the last level")
+    depth: Literal[3, 5, 7] = Field(default=7, description="Last layer that is built, and the last level")
     max_stride: Literal[8, 16, 32] = Field(
         default=8, description="Stages beyond this stride keep the resolution and dilate their 3×3 convolutions"
     )
@@ -116,10 +116,10 @@ class MobileNetV2Config(BackboneConfig):
     )
 
     def levels(self) -> dict[str, LevelShape]:
-        """Levels stage3, stage5 and stage7, as far as they are built."""
+        """Levels layer3, layer5 and layer7, as far as they are built."""
         stages = {3: (32, 8), 5: (96, 16), 7: (320, 32)}
         return {
-            f"stage{stage}": LevelShape(channels, min(stride, self.max_stride), 0.5)
+            f"layer{stage}": LevelShape(channels, min(stride, self.max_stride), 0.5)
             for stage, (channels, stride) in stages.items()
             if stage <= self.depth
         }

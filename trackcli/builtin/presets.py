@@ -30,8 +30,8 @@ SIAMRPN_PP_RESNET50: dict[str, Any] = {
 
 SIAMRPN: dict[str, Any] = {
     # Li et al. 2018, sections 3.2 and 4.1: AlexNet without padding, a template of 6 cells, 17 x 17 cells of response,
-    # the first three convolutions fixed. Rate, window and penalty, which it does not give, are those of public
-    # re-implementations with AlexNet; the window reaches 0 at the response's border (16 of 32 cells).
+    # the first three convolutions fixed (layer3 is conv4). Rate, window and penalty, which it does not give, are those
+    # of public re-implementations with AlexNet; the window reaches 0 at the response's border (16 of 32 cells).
     "backbone": {"name": "alexnet", "outputs": ["conv5"], "padding": False},
     "matcher": {"name": "up-xcorr"},
     "head": {"name": "rpn", "hidden": 0},
@@ -50,7 +50,7 @@ SIAMRPN: dict[str, Any] = {
         "weight_decay": 1e-4,
         "clip": 10.0,
         "batch": 32,
-        "unfreeze": {"conv4": 0.0},
+        "unfreeze": {"layer3": 0.0},
     },
 }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -46,6 +48,16 @@ class LoadReport:
                 text += f"; {len(names)} {label}: {shown}"
         return text
 
+    def as_data(self) -> dict[str, Any]:
+        """Every name, as plain data."""
+        return {
+            "loaded": list(self.loaded),
+            "missing": list(self.missing),
+            "unused": list(self.unused),
+            "misfits": list(self.misfits),
+            "notes": list(self.notes),
+        }
+
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Read ``.safetensors``, or a ``.pth``/``.pt`` pickle that holds tensors only.
@@ -58,7 +70,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        data = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about the pickle's protocol; what matters is an error
+            data = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError) as error:
         raise InputDataError(
             f"weights file {path} cannot be read ({_first_line(error)}); expected tensors only"

@@ -26,7 +26,10 @@ class Backbone(nn.Module, ABC):
         """``(B, 3, S, S)`` normalised crops → levels by name, as the configuration's ``levels()`` declares them."""
 
     def stages(self) -> dict[str, nn.Module]:
-        """Modules by the names that freezing uses, stem first."""
+        """Modules by the names that freezing uses: ``stem`` first, then ``layer1``, ``layer2``, …
+
+        Presets unfreeze by these names, so a backbone that has them works with every preset.
+        """
         return {}
 
     def adapt_weights(self, weights: Mapping[str, Tensor]) -> AdaptedWeights:

@@ -62,9 +62,11 @@ class AlexNet(Backbone):
         return features
 
     def stages(self) -> dict[str, nn.Module]:
-        """``conv1`` … with their batch norms."""
+        """``stem`` is conv1, ``layer1`` … ``layer4`` are conv2 … conv5, as ResNet's conv2_x … conv5_x are called."""
         return {
-            f"conv{index}": nn.ModuleList([self.get_submodule(f"conv{index}"), self.get_submodule(f"bn{index}")])
+            "stem" if index == 1 else f"layer{index - 1}": nn.ModuleList(
+                [self.get_submodule(f"conv{index}"), self.get_submodule(f"bn{index}")]
+            )
             for index in range(1, self.depth + 1)
         }
 

@@ -105,25 +105,25 @@ class MobileNetV2(Backbone):
                 inputs, index = outputs, index + 1
 
     def forward(self, images: Tensor) -> Features:
-        """``(B, 3, S, S)`` → levels ``stage3``, ``stage5`` and ``stage7``, as far as they are built."""
+        """``(B, 3, S, S)`` → levels ``layer3``, ``layer5`` and ``layer7``, as far as they are built."""
         shapes = self.config.levels()
         x = self.stem(images)
         features: Features = {}
         for stage, blocks in self.blocks_of_stage.items():
             for block in blocks:
                 x = self.get_submodule(block)(x)
-            name = f"stage{stage}"
+            name = f"layer{stage}"
             if name in shapes:
                 features[name] = Level(x, shapes[name].stride, shapes[name].offset)
         return features
 
     def stages(self) -> dict[str, nn.Module]:
-        """``stem`` and ``stage1`` … ``stage<depth>``."""
-        stages = {
-            f"stage{stage}": nn.ModuleList([self.get_submodule(block) for block in blocks])
+        """``stem`` and ``layer1`` … ``layer<depth>``."""
+        layers = {
+            f"layer{stage}": nn.ModuleList([self.get_submodule(block) for block in blocks])
             for stage, blocks in self.blocks_of_stage.items()
         }
-        return {"stem": self.stem, **stages}
+        return {"stem": self.stem, **layers}
 
     def adapt_weights(self, weights: Mapping[str, Tensor]) -> AdaptedWeights:
         """torchvision's names.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
+from trackcli.builtin.backbones.adapting import fold_norms, unfold_norms
 from trackcli.builtin.config import ResNet18Config
 from trackcli.contracts.components import Backbone
 from trackcli.contracts.levels import Features, Level
+from trackcli.contracts.weights import AdaptedWeights
 
 _CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512}
 
@@ -55,7 +59,7 @@ class ResNet18(Backbone):
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=folded)
         self.bn1 = _norm(64, folded)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.maxpool: nn.Module = nn.MaxPool2d(3, stride=2, padding=1)
         inputs, full_stride = 64, 4
         for stage in range(1, config.depth + 1):
             wanted = 1 if stage == 1 else 2
@@ -86,6 +90,19 @@ class ResNet18(Backbone):
         """``stem`` and ``layer1`` … ``layer<depth>``."""
         layers = {f"layer{stage}": self.get_submodule(f"layer{stage}") for stage in range(1, self.config.depth + 1)}
         return {"stem": nn.ModuleList([self.conv1, self.bn1]), **layers}
+
+    def adapt_weights(self, weights: Mapping[str, Tensor]) -> AdaptedWeights:
+        """Folds batch norms, or makes new ones for weights whose norms were folded, as the setting ``norm`` needs."""
+        norms = {name.removesuffix(".weight"): _norm_of(name.removesuffix(".weight")) for name in weights}
+        norms = {conv: norm for conv, norm in norms.items() if conv != norm}
+        return fold_norms(weights, norms) if self.config.norm == "folded" else unfold_norms(weights, norms)
+
+
+def _norm_of(convolution: str) -> str:
+    """``layer1.0.conv2`` → ``layer1.0.bn2``; ``layer2.0.downsample.0`` → ``layer2.0.downsample.1``; others stay."""
+    if convolution.endswith("downsample.0"):
+        return convolution[:-1] + "1"
+    return convolution.replace("conv", "bn")
 
 
 def _norm(channels: int, folded: bool) -> nn.Module:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trackcli.builtin.config import CorrelationConfig
+from trackcli.builtin.depthwise import correlate_per_channel
 from trackcli.builtin.layers import center_cells, conv_bn, first_center_cell
 from trackcli.config.recipe import CropConfig
 from trackcli.contracts.components import Matcher
@@ -29,11 +30,7 @@ def depthwise_correlation(search: Tensor, kernel: Tensor) -> Tensor:
 
     Source: Li et al. 2019 (SiamRPN++), section 3.4.
     """
-    batch, channels = kernel.shape[:2]
-    flat = search.reshape(1, batch * channels, *search.shape[-2:])
-    weight = kernel.reshape(batch * channels, 1, *kernel.shape[-2:])
-    response = F.conv2d(flat, weight, groups=batch * channels)
-    return response.reshape(batch, channels, *response.shape[-2:])
+    return correlate_per_channel(search, kernel)
 
 
 def cross_correlation(search: Tensor, kernel: Tensor) -> Tensor:
