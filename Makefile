@@ -46,6 +46,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/mypy benchmarks examples
+	$(if $(PLUGINS),$(BIN)/mypy $(wildcard plugins/*/trackcli_*))
 
 pytest: $(STAMP)
 	$(PYTEST)

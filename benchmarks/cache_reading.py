@@ -46,7 +46,7 @@ BATCH = 32
 WORKERS = 2
 FOLDER_SIDE = 511
 TEMPLATE, SEARCH = 127, 255
-LENS_BLUR = 1.2
+LENS_BLUR = 1.8
 """Pixels; gives the generated crops the size in bytes that crops of photographs have."""
 
 CPU = torch.device("cpu")

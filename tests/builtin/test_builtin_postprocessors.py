@@ -58,6 +58,14 @@ def test_the_scale_penalty_is_the_papers_formula(make_context: ContextMaker, mak
     assert state == {}
 
 
+def test_the_printed_scale_penalty_lacks_the_one_that_stands_for_no_change(
+    make_context: ContextMaker, make_candidates: CandidatesMaker
+) -> None:
+    link = ScalePenalty(ScalePenaltyConfig(k=0.1, form="printed"))
+    penalised, _ = link.step(make_candidates(sized((10, 10), (20, 20)), torch.ones(1, 2)), {}, make_context(LAST))
+    assert penalised.penalty[0].tolist() == pytest.approx([math.exp(-0.1), math.exp(-0.2)], abs=1e-6)
+
+
 def test_no_change_of_size_is_no_penalty_wherever_the_box_went(
     make_context: ContextMaker, make_candidates: CandidatesMaker
 ) -> None:
@@ -112,6 +120,15 @@ def test_the_cosine_window_takes_its_share_of_the_ranking(
     candidates = make_candidates(sized((10, 10)) + 5, torch.tensor([[0.5]]))  # in the middle of the crop
     windowed, _ = CosineWindow(CosineWindowConfig(influence=0.4)).step(candidates, {}, make_context(LAST, size=100))
     assert windowed.ranking.item() == pytest.approx(0.5 * 0.6 + 1.0 * 0.4, abs=1e-6)
+
+
+def test_the_cosine_window_leaves_wider_searches_alone(
+    make_context: ContextMaker, make_candidates: CandidatesMaker
+) -> None:
+    candidates = make_candidates(sized((10, 10)), torch.full((1, 1), 0.5))
+    link = CosineWindow(CosineWindowConfig(influence=0.4, largest_search=100))
+    assert link.step(candidates, {}, make_context(LAST, size=101))[0] is candidates
+    assert link.step(candidates, {}, make_context(LAST, size=100))[0].ranking.item() != 0.5
 
 
 def test_the_hann_window_has_its_known_values() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -93,3 +94,40 @@ def test_a_tracker_of_another_minor_version_tracks_with_one_warning(
         f"warning: {path} was written with trackcli 0.9.0; {version} is installed, results may differ; "
         "pip install trackcli==0.9.0 for the same ones\n"
     )
+
+
+NAMESAKE = """
+from trackcli import TrackerSpec, hookimpl
+
+@hookimpl
+def trackcli_trackers():
+    yield TrackerSpec(name="default", summary="Another", factory="no_such_package:make")
+"""
+
+
+@pytest.fixture
+def namesake(tmp_path: Path) -> dict[str, str]:
+    """An environment with a plugin whose tracker is called ``default`` too."""
+    metadata_of = tmp_path / "site" / "acme-2.0.dist-info"
+    metadata_of.mkdir(parents=True)
+    (tmp_path / "site" / "acme_default.py").write_text(NAMESAKE)
+    (metadata_of / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 2.0\n")
+    (metadata_of / "entry_points.txt").write_text("[trackcli]\nacme = acme_default\n")
+    return os.environ | {"PYTHONPATH": str(tmp_path / "site"), "OMP_NUM_THREADS": "1"}
+
+
+def test_without_a_name_the_own_tracker_is_meant_whatever_else_is_called_default(
+    images: Path, namesake: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "default").mkdir()
+    command = [sys.executable, "-m", "trackcli", "track", str(images), "--init", "10,10,20,16", "--device", "cpu"]
+
+    def run(*more: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*command, *more], capture_output=True, text=True, check=False, env=namesake, cwd=cwd)
+
+    done = run("--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert json.loads(done.stdout)["tracker"] == "trackcli:default"
+    named = run("--tracker", "default", cwd=images)
+    assert named.returncode == 2
+    assert named.stderr.endswith("write acme:default or trackcli:default\n")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from trackcli_cache.catalogue import DATASETS
+from trackcli_cache.datasets import SourceImage
 from trackcli_cache.errors import DatasetError
 
 from trackcli import DatasetSpec, hookimpl
@@ -22,14 +23,53 @@ from trackcli.host.registry import AmbiguousNameError, Registry
 class TapeReader:
     """A reader that only remembers what it was asked for."""
 
-    name = "tape"
-
     def __init__(self, root: Path, split: str | None) -> None:
         self.root = root
-        self.split = split
+        self.name = f"tape of {split}"
 
     def images(self) -> Iterator[Any]:
         yield from ()
+
+
+class LateReader(TapeReader):
+    """A reader of one image, and then of what a test says."""
+
+    def __init__(self, root: Path, split: str | None, then: object = None) -> None:
+        super().__init__(root, split)
+        self.then = then
+
+    def images(self) -> Iterator[Any]:
+        print("reading")
+        yield SourceImage(self.root / "1.png", "reel", 0, ())
+        if isinstance(self.then, BaseException):
+            raise self.then
+        yield self.then
+
+    def sequence_names(self) -> list[Any]:
+        return ["reel", self.then]
+
+    def read_sequence(self, name: str) -> Any:
+        return self.then
+
+
+def late_bug(root: Path, split: str | None) -> LateReader:
+    return LateReader(root, split, ZeroDivisionError("division by zero"))
+
+
+def late_exit(root: Path, split: str | None) -> LateReader:
+    return LateReader(root, split, SystemExit(0))
+
+
+def late_damage(root: Path, split: str | None) -> LateReader:
+    return LateReader(root, split, DatasetError("reel.tape line 7: expected four numbers"))
+
+
+def late_loss(root: Path, split: str | None) -> LateReader:
+    return LateReader(root, split, FileNotFoundError(2, "No such file or directory", "7.tape"))
+
+
+def late_interruption(root: Path, split: str | None) -> LateReader:
+    return LateReader(root, split, KeyboardInterrupt())
 
 
 def no_folder(root: Path, split: str | None) -> TapeReader:
@@ -77,9 +117,8 @@ def test_all_layouts_of_the_cache_and_of_plugins_are_listed_by_name() -> None:
 def test_a_plugins_dataset_is_opened_with_root_and_split(tmp_path: Path) -> None:
     registry = registry_with(spec(splits=("train", "val")))
     first, second = (open_dataset("tape", tmp_path, split, registry) for split in (None, "val"))
-    assert isinstance(first, TapeReader)
-    assert isinstance(second, TapeReader)
-    assert (first.root, first.split, second.split) == (tmp_path, "train", "val")
+    assert (first.root, first.name, second.name) == (tmp_path, "tape of train", "tape of val")
+    assert list(first.images()) == []
 
 
 def test_an_unknown_dataset_suggests_the_nearest(tmp_path: Path) -> None:
@@ -91,7 +130,7 @@ def test_a_name_of_two_plugins_needs_its_distribution(tmp_path: Path) -> None:
     registry = registry_with(spec("folder"))
     with pytest.raises(AmbiguousNameError, match="write trackcli:folder or acme-data:folder"):
         open_dataset("folder", tmp_path, registry=registry)
-    assert isinstance(open_dataset("acme-data:folder", tmp_path, registry=registry), TapeReader)
+    assert open_dataset("acme-data:folder", tmp_path, registry=registry).name == "tape of None"
     assert {"acme-data:folder", "trackcli:folder"} <= set(dataset_specs(registry))
 
 
@@ -119,6 +158,36 @@ def test_what_goes_wrong_is_one_line(
     with pytest.raises(error, match=message) as caught:
         open_dataset("tape", tmp_path, split, registry_with(given))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("reader", "error", "message"),
+    [
+        ("late_bug", PluginError, r"the reader of dataset 'tape' failed \(ZeroDivisionError: .*; acme-data 2.0, which"),
+        ("late_exit", PluginError, r"failed \(SystemExit: 0\); acme-data 2.0, which provides it, is broken"),
+        ("LateReader", PluginError, r"images\(\) gave NoneType; expected SourceImage"),
+        ("late_damage", DatasetError, r"^reel.tape line 7: expected four numbers$"),
+        ("late_loss", InputDataError, r"cannot be read as 'tape' \(No such file or directory: '7.tape'\)"),
+        ("late_interruption", KeyboardInterrupt, ""),
+    ],
+)
+def test_a_reader_that_fails_halfway_is_explained_too(
+    reader: str, error: type[BaseException], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = open_dataset("tape", tmp_path, registry=registry_with(spec(reader=reader))).images()
+    assert next(images).sequence == "reel"
+    with pytest.raises(error, match=message) as caught:
+        next(images)
+    assert "\n" not in str(caught.value)
+    assert capsys.readouterr().out == "", "stdout is for results"
+
+
+def test_sequences_of_a_wrong_type_are_explained(tmp_path: Path) -> None:
+    reader: Any = open_dataset("tape", tmp_path, registry=registry_with(spec(reader="LateReader", sequences=True)))
+    with pytest.raises(PluginError, match=r"sequence_names\(\) gave NoneType; expected str"):
+        reader.sequence_names()
+    with pytest.raises(PluginError, match=r"read_sequence\(\) gave NoneType; expected AnnotatedSequence"):
+        reader.read_sequence("reel")
 
 
 @pytest.mark.parametrize(

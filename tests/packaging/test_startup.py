@@ -13,7 +13,7 @@ import pytest
 
 HEAVY = ["torch", "cv2", "h5py", "numpy", "av", "simplejpeg"]
 COMMANDS = [
-    *(["track"], ["train"], ["eval"], ["synth"], ["demo"], ["doctor"]),
+    *(["track"], ["train"], ["eval"], ["report"], ["synth"], ["demo"], ["doctor"]),
     *(["cache"], ["cache", "build"], ["cache", "info"]),
     *(["plugins"], ["plugins", "list"], ["plugins", "show"], ["plugins", "doctor"], ["plugins", "matrix"]),
     *(["plugins", "new"], ["presets"], ["presets", "show"], ["trackers"], ["trackers", "show"]),

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from trackcli.testing import BackboneContract, HeadContract, LinkContract, LossContract, MatcherContract
+from trackcli.synth.files import write_sequence
+from trackcli.synth.sequences import make_sequence
+from trackcli.synth.settings import SceneSettings
+from trackcli.testing import (
+    BackboneContract,
+    DatasetContract,
+    HeadContract,
+    LinkContract,
+    LossContract,
+    MatcherContract,
+    SamplerContract,
+)
 
 
 class TestResNet18(BackboneContract):
@@ -93,3 +104,16 @@ class TestClip(LinkContract):
 
 class TestHold(LinkContract):
     name = "hold"
+
+
+class TestPairs(SamplerContract):
+    name = "pairs"
+
+
+class TestFolder(DatasetContract):
+    name = "folder"
+
+    def write(self, root):
+        for seed in range(2):
+            scene = SceneSettings(frames=3, size_wh=(96, 72), seed=seed)
+            write_sequence(make_sequence(scene), root / f"sequence-{seed}", video=False)

@@ -12,6 +12,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,9 @@ def forked(arguments: list[str], log: Path, moment: str = "never", nth: int = 1)
 
 
 if __name__ == "__main__":
+    for lazy in ("torch._dynamo", "torch.utils.tensorboard", "trackcli.cli.train"):
+        with suppress(ImportError):
+            import_module(lazy)  # what the command imports late, every time anew in each child
     order = json.load(sys.stdin)
     for name, (moment, nth) in order["cases"].items():
         options, log = [*order["options"], "-o", name], Path(f"{name}.log")

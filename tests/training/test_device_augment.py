@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from trackcli.config.sampling import AugmentConfig, SamplerConfig
+from trackcli.config.sampling import AugmentConfig, SamplerConfig, TemplateAugmentConfig
 from trackcli.training.appearance import LUMA, Appearance, appearance_of
 from trackcli.training.device_augment import _on_cpu, _with_torch, augment_images
 
 CPU = torch.device("cpu")
-OFF = AugmentConfig(shift=0, scale=0, blur=0, color=0)
-STRONG = AugmentConfig(blur=0.7, blur_size=31, color=0.8, noise=20.0)
+OFF = TemplateAugmentConfig(shift=0, scale=0, blur=0, color=0)
+STRONG = TemplateAugmentConfig(blur=0.7, blur_size=31, color=0.8, noise=20.0)
 
 
 def pictures(count: int, side: int, seed: int = 0) -> Tensor:
@@ -88,7 +88,7 @@ def test_a_grey_picture_has_three_equal_channels_of_its_luma() -> None:
 def test_colour_changes_as_the_formula_says_one_after_the_other() -> None:
     images = pictures(4, 16)
     draws = np.random.default_rng(3).random((4, 32), dtype=np.float32)
-    config = SamplerConfig(template=AugmentConfig(blur=0, color=0.4), flip=0.0, grey=0.0)
+    config = SamplerConfig(template=TemplateAugmentConfig(blur=0, color=0.4), flip=0.0, grey=0.0)
     changed = augment_images(images, appearance_of(draws, config, 0), CPU)
     for row in range(4):
         brightness, contrast, saturation, *tint = (0.4 * (2 * draws[row, 2:8].astype(np.float64) - 1)).tolist()
@@ -113,7 +113,7 @@ def test_noise_has_the_deviation_it_was_given_and_differs_from_pixel_to_pixel() 
 
 def test_template_and_search_region_are_mirrored_and_grey_together_and_differ_otherwise() -> None:
     draws = np.random.default_rng(0).random((200, 32), dtype=np.float32)
-    config = SamplerConfig(template=STRONG, search=STRONG, grey=0.5)
+    config = SamplerConfig(template=STRONG, search=AugmentConfig(**STRONG.model_dump()), grey=0.5)
     template, search = (appearance_of(draws, config, branch) for branch in (0, 1))
     np.testing.assert_array_equal(template.flip, search.flip)
     grey = [np.ptp(look.matrix, axis=1).max(axis=1) < 1e-6 for look in (template, search)]  # equal rows: one channel
@@ -123,7 +123,7 @@ def test_template_and_search_region_are_mirrored_and_grey_together_and_differ_ot
 
 
 def test_blur_has_its_chance_and_its_longest_length() -> None:
-    look = looks(4000, template=AugmentConfig(blur=0.25, blur_size=7))
+    look = looks(4000, template=TemplateAugmentConfig(blur=0.25, blur_size=7))
     blurred = look.blur_wh[(look.blur_wh > 1).any(axis=1)]
     assert len(blurred) / 4000 == pytest.approx(0.25 * (1 - 1 / 16), abs=0.03)  # 1 of 16 sizes is 1 × 1
     assert set(np.unique(look.blur_wh)) == {1, 3, 5, 7}

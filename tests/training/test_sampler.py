@@ -103,6 +103,12 @@ def test_another_sampler_keeps_the_augmentation_and_drops_what_only_the_old_one_
     assert "sampler.video" not in origins
 
 
+def test_one_setting_of_a_crop_leaves_its_others_as_they_were() -> None:
+    config = plan(complete({}, installed(), ["sampler.template.blur=0"]).recipe, installed()).sampler_config
+    assert (config.template.blur, config.template.shift, config.template.scale) == (0.0, 4.0, 0.05)
+    assert (config.search.blur, config.search.shift, config.search.scale) == (0.2, 64.0, 0.18)
+
+
 @pytest.mark.parametrize(
     ("assignment", "complaint"),
     [

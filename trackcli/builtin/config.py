@@ -190,6 +190,11 @@ class ScalePenaltyConfig(PostprocessorConfig):
     """
 
     k: float = Field(default=0.05, ge=0, description="Strength")
+    form: Literal["usual", "printed"] = Field(
+        default="usual",
+        description="usual: exp(−k · (change − 1)), 1 for no change; printed: exp(−k · change), as papers print it "
+        "(with the sign that makes it a penalty), e^−k for no change",
+    )
 
 
 class CosineWindowConfig(PostprocessorConfig):
@@ -201,6 +206,12 @@ class CosineWindowConfig(PostprocessorConfig):
         gt=0,
         le=2,
         description="Where the window reaches 0, as a share of the search region (25 of 31 cells)",
+    )
+    largest_search: int = Field(
+        default=0,
+        ge=0,
+        description="Largest search size in pixels on which it acts; in a wider search for a lost target the last "
+        "position says little. 0: all",
     )
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from trackcli.cli.completion import completion_of
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -27,7 +29,13 @@ def demo(
     ),
     seed: int = typer.Option(DEMO_SEED, "--seed", min=0, help="Another seed makes another scene."),
     frames: int = typer.Option(120, "--frames", min=2, help="Length of the sequence."),
-    tracker: str = typer.Option("default", "--tracker", help="Name of a tracker, a tracker file or a run folder."),
+    tracker: str | None = typer.Option(
+        None,
+        "--tracker",
+        metavar="NAME|FILE",
+        autocompletion=completion_of("tracker"),
+        help="Which tracker, or a run folder; default: the one that comes with trackcli.",
+    ),
     device: str = typer.Option("auto", "--device", help="auto, cpu, cuda, cuda:N or mps."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object and nothing else."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="No progress."),
@@ -40,10 +48,11 @@ def demo(
     """
     import trackcli
     from trackcli.cli.console import Console
+    from trackcli.host.trackers import default_tracker
 
     console = Console(quiet=quiet or as_json)
     _prepare(output)
-    loaded = trackcli.load(tracker, device=device)
+    loaded = trackcli.load(tracker or default_tracker(), device=device)
     sequence = _sequence(seed, frames)
     tracked = _track(loaded, sequence, output / "track.mp4", console)
     sheet = output / "contact_sheet.png"

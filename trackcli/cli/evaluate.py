@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from trackcli.cli.completion import completion_of
+
 if TYPE_CHECKING:
     from trackcli.cli.console import Console
     from trackcli.evaluation.contenders import Contender
@@ -22,11 +24,12 @@ if TYPE_CHECKING:
 def evaluate(
     *,
     tracker: list[str] = typer.Option(
-        ["default"],
+        [],
         "--tracker",
         metavar="[LABEL=]TRACKER",
+        autocompletion=completion_of("tracker"),
         help="A tracker's name, its file or a run folder; 'hold', which holds the first box; or a folder of results of "
-        "any toolkit. Repeatable.",
+        "any toolkit. Repeatable; default: the one that comes with trackcli.",
     ),
     dataset: str | None = typer.Option(
         None, "--dataset", metavar="NAME", help="Layout of the dataset: folder (the default), otb100, lasot, got10k, …"
@@ -82,8 +85,10 @@ def evaluate(
     from trackcli.evaluation.datasets import evaluation_split, load_sequences
     from trackcli.evaluation.protocols import find_protocol
     from trackcli.evaluation.variants import find_variant
+    from trackcli.host.trackers import DEFAULT_TRACKER, default_tracker
 
     console = Console(quiet=quiet or as_json, verbose=verbose)
+    tracker = tracker or [f"{DEFAULT_TRACKER}={default_tracker()}"]
     _refuse_together(jobs, batch, submit, output, tracker)
     name = dataset or submit or "folder"
     rules = find_protocol(protocol, name)

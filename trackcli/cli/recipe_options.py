@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trackcli.config.layers import read_config_file
-from trackcli.config.origins import COMPLETE, Layer
+from trackcli.config.origins import COMPLETE, COMPONENTS, Layer
+
+if TYPE_CHECKING:
+    from trackcli.composition.files import TrackerFile
 
 SMOKE_SETTINGS = {"steps": 20, "batch": 4}
 """Enough to see that everything works; far too little to learn to track."""
 
+FINE_TUNING_FACTOR = 0.1
+"""On the rates that a tracker was trained with, when another run starts from it."""
+
+_RATES = ("learning_rate", "final_rate", "warmup_rate")
 _SCHEDULE = {"steps": ("steps", "epochs"), "batch": ("batch",)}
 
 
@@ -33,6 +40,27 @@ def option_layers(
             if names
         ),
     ]
+
+
+def names_recipe(layers: Sequence[Layer], assignments: Sequence[str]) -> bool:
+    """Whether the user says what recipe to start from: a preset, or a whole recipe in a file."""
+    said = any(layer.has(("preset",)) or layer.data.get(COMPLETE) is True for layer in layers)
+    return said or any(text.partition("=")[0].strip() == "preset" for text in assignments)
+
+
+def recipe_of_tracker(tracker: TrackerFile, name: str) -> list[Layer]:
+    """The recipe of the tracker that a run starts from, with lower rates: its weights are good already."""
+    recipe = tracker.recipe.model_dump(mode="json", exclude_none=True)
+    rates = {key: FINE_TUNING_FACTOR * getattr(tracker.recipe.train, key) for key in _RATES}
+    return [
+        Layer(f"--init-from {name}", {COMPLETE: True, **recipe, COMPONENTS: dict(tracker.components)}),
+        Layer(f"--init-from {name}, rates times {FINE_TUNING_FACTOR:g}", {"train": rates}),
+    ]
+
+
+def recipe_of_run(file: Path) -> list[Layer]:
+    """The recipe that a run folder remembers."""
+    return [Layer(f"--resume, {file}", read_config_file(file))]
 
 
 def with_epochs(layers: Sequence[Layer]) -> list[Layer]:

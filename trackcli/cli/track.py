@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from trackcli.cli.boxes import InitBox, check_boxes, parse_inits
+from trackcli.cli.completion import completion_of
 from trackcli.cli.console import Console
 from trackcli.cli.errors import Terminated
 from trackcli.cli.streams import silence
@@ -42,7 +43,13 @@ def track(
         help="The target in the first frame: x,y,w,h in pixels, top-left corner first, 0-based. NAME=x,y,w,h names it; "
         "repeat for several targets; a file (groundtruth.txt) gives its first line.",
     ),
-    tracker: str = typer.Option("default", "--tracker", metavar="NAME|FILE", help="Which tracker, or a run folder."),
+    tracker: str | None = typer.Option(
+        None,
+        "--tracker",
+        metavar="NAME|FILE",
+        autocompletion=completion_of("tracker"),
+        help="Which tracker, or a run folder; default: the one that comes with trackcli.",
+    ),
     device: str = typer.Option("auto", "--device", help="auto, cpu, cuda, cuda:N or mps."),
     start: int = typer.Option(0, "--start", metavar="FRAME", help="First frame; the box belongs to it."),
     end: int | None = typer.Option(None, "--end", metavar="FRAME", help="Frame to stop before (exclusive)."),
@@ -93,6 +100,7 @@ def track(
     outputs.check(source, len(targets), overwrite=force)
 
     from trackcli.foreign.loading import load_video_tracker
+    from trackcli.host.trackers import default_tracker
     from trackcli.video.frames import StreamSettings
     from trackcli.video.sources import open_source
 
@@ -100,7 +108,7 @@ def track(
     with open_source(source, start=start, end=end, warn=console.warn, stream=patience) as frames:
         check_boxes(targets, frames.size_wh, console.warn)
         console.detail(f"'{frames.name}': {frames.size_wh[0]}x{frames.size_wh[1]}, {frames.frame_count or '?'} frames")
-        loaded = load_video_tracker(tracker, device=device)
+        loaded = load_video_tracker(tracker or default_tracker(), device=device)
         console.detail(f"tracker '{loaded.name}' on {loaded.device}")
         outputs.check_tracker(loaded)
         run = _Run(loaded, targets, StageTimer())

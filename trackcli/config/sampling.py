@@ -15,7 +15,7 @@ DEFAULT_SAMPLER = "pairs"
 class AugmentConfig(ComponentConfig):
     """Random changes of a crop. Lengths in crop pixels at the recipe's sizes; 0 switches a change off.
 
-    The values of template and search differ only in shift and scale, as in SiamRPN++ (Li et al. 2019, section 4.1).
+    The usual shift and scale are those of search regions in SiamRPN++ (Li et al. 2019, section 4.1).
     """
 
     shift: float = Field(default=64.0, ge=0, description="Largest shift of the target from the crop's centre, pixels")
@@ -31,12 +31,19 @@ class AugmentConfig(ComponentConfig):
     noise: float = Field(default=0.0, ge=0, le=64, description="Largest standard deviation of noise, of 255 levels")
 
 
+class TemplateAugmentConfig(AugmentConfig):
+    """Random changes of a template: a tracker cuts it where the user says, so it hardly moves."""
+
+    shift: float = Field(default=4.0, ge=0, description="Largest shift of the target from the crop's centre, pixels")
+    scale: float = Field(default=0.05, ge=0, lt=1, description="Largest relative change of scale")
+
+
 class SamplerConfig(ComponentConfig):
     """What every sampler's pairs go through; a sampler's own configuration derives from it and adds what it draws."""
 
     flip: float = Field(default=0.5, ge=0, le=1, description="Chance to mirror the whole pair")
     grey: float = Field(default=0.05, ge=0, le=1, description="Chance that the whole pair is grey")
-    template: AugmentConfig = AugmentConfig(shift=4.0, scale=0.05)
+    template: TemplateAugmentConfig = TemplateAugmentConfig()
     search: AugmentConfig = AugmentConfig()
 
 

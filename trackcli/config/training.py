@@ -68,7 +68,9 @@ class TrainConfig(ComponentConfig):
     ema: float = Field(default=0.0, ge=0, lt=1, description="Decay of the averaged weights that are saved; 0: none")
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     channels_last: bool = True
-    compile: bool = Field(default=False, description="Compile the backbone with torch.compile; the first step takes minutes")
+    compile: bool = Field(
+        default=False, description="Compile the backbone with torch.compile; the first step takes minutes"
+    )
     freeze_batch_norm: bool = Field(
         default=False, description="Batch norms use and keep the statistics they have; their factors still learn"
     )
@@ -80,6 +82,10 @@ class TrainConfig(ComponentConfig):
     keep: int = Field(default=2, ge=1, description="How many checkpoints are kept, beside the best")
     validate_every: Interval = Field(
         default=0, description="Steps between validations by tracking, or 'N epochs'; 0: at the end only"
+    )
+    tensorboard: bool = Field(default=True, description="Write curves and pictures for TensorBoard, if it is installed")
+    pictures_every: Interval = Field(
+        default=500, description="Steps between TensorBoard's pictures of pairs, or 'N epochs'; 0: none"
     )
     max_nonfinite: int = Field(default=20, ge=1, description="Non-finite steps in a row after which the run stops")
     keep_nonfinite: int = Field(default=3, ge=0, description="How many non-finite steps are saved for a replay")

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from trackcli.errors import InputDataError, PluginError, TrackcliError, UsageError
-from trackcli.host.guard import ForeignError, foreign_code
+from trackcli.errors import PluginError
 from trackcli.host.specs import Spec, is_reference, load_reference
-
-if TYPE_CHECKING:
-    from trackcli_cache.datasets import DatasetReader
 
 _SUFFIX = re.compile(r"\.[a-z0-9]+")
 
@@ -45,52 +40,6 @@ class DatasetSpec(Spec):
             raise PluginError(f"dataset {self.name!r} has splits={self.splits!r}; expected a tuple of names")
         if not isinstance(self.tree, str):
             raise PluginError(f"dataset {self.name!r} has tree={self.tree!r}; expected lines of text")
-
-    def open(self, root: Path, split: str | None = None) -> DatasetReader:
-        """Return the reader of a folder.
-
-        Args:
-            root: The dataset's folder.
-            split: One of ``splits``; None for the first.
-
-        Raises:
-            UsageError: if there is no such split.
-            DatasetError: if the folder does not have this layout.
-            InputDataError: if the folder cannot be read.
-            PluginError: if the reader fails in any other way.
-        """
-        if split is not None and split not in self.splits:
-            known = f"expected one of: {', '.join(self.splits)}" if self.splits else "this dataset has no splits"
-            raise UsageError(f"split {split!r} is unknown for dataset {self.name!r}; {known}")
-        make = load_reference(self.reader)
-        try:
-            with foreign_code():
-                reader: DatasetReader = make(root, split or (self.splits[0] if self.splits else None))
-                self._check(reader)
-        except ForeignError as error:
-            raise self._for_a_person(error, root) from error
-        return reader
-
-    def _check(self, reader: object) -> None:
-        wanted = ("name", "root", "images", *(("sequence_names", "read_sequence") if self.sequences else ()))
-        missing = [name for name in wanted if not hasattr(reader, name)]
-        if missing:
-            raise TypeError(f"{self.reader} gave a {type(reader).__name__} without {', '.join(missing)}")
-
-    def _for_a_person(self, error: ForeignError, root: Path) -> Exception:
-        from trackcli_cache.errors import CacheError
-
-        cause = error.__cause__
-        if isinstance(cause, TrackcliError | CacheError):
-            return cause
-        if isinstance(cause, OSError):
-            return InputDataError(
-                f"dataset folder {root} cannot be read as {self.name!r} ({cause.strerror or cause}); "
-                "expected a folder that exists and is readable"
-            )
-        return PluginError(
-            f"the reader of dataset {self.name!r} failed ({error}); the plugin that provides it is broken"
-        )
 
 
 @dataclass(frozen=True)

@@ -16,20 +16,24 @@ tracking (:class:`Scene`), labelled pairs (:func:`training_batch`) and tiny comp
 from __future__ import annotations
 
 from trackcli.testing.compositions import build_losses_seeded, build_seeded, tiny_plan
+from trackcli.testing.datasets import DatasetContract
 from trackcli.testing.heads import HeadContract
 from trackcli.testing.links import LinkContract
 from trackcli.testing.losses import LossContract
 from trackcli.testing.networks import BackboneContract, MatcherContract
 from trackcli.testing.registries import registry_of
+from trackcli.testing.samplers import SamplerContract
 from trackcli.testing.scenes import Clip, Scene, synthetic_clip, training_batch
 
 __all__ = [
     "BackboneContract",
     "Clip",
+    "DatasetContract",
     "HeadContract",
     "LinkContract",
     "LossContract",
     "MatcherContract",
+    "SamplerContract",
     "Scene",
     "build_losses_seeded",
     "build_seeded",

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
-import json
 import tempfile
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from trackcli.composition.files import load_tracker, save_tracker
 from trackcli.composition.model import TrackerModel
 from trackcli.composition.plan import Plan
-from trackcli.config.component import ComponentConfig
 from trackcli.errors import FitError
-from trackcli.host.registry import Registry, installed
-from trackcli.host.specs import ComponentSpec
-from trackcli.testing.checks import expect, expect_finite, expect_same, heavy_imports
+from trackcli.testing.checks import expect, expect_finite, expect_same
 from trackcli.testing.compositions import build_losses_seeded, build_seeded, plans_with_partners, tiny_plan
-from trackcli.testing.registries import registry_of
 from trackcli.testing.scenes import TARGETS, Scene, synthetic_clip, training_batch
+from trackcli.testing.settings import SettingsContract
 from trackcli.testing.steps import expect_exports, expect_no_synchronisation
 from trackcli.tracking.tracker import Tracker
 
@@ -33,40 +26,15 @@ BATCH_TOLERANCE = 1e-4
 """Largest difference between a batch of N and N of one, as a share of the largest value: float rounding, no more."""
 
 
-class ComponentContract(ABC):
+class ComponentContract(SettingsContract):
     """Tests that pytest runs in a class derived from one of the kinds' contracts.
 
     Attributes:
-        name: The component's name in the registry of what is installed.
-        spec: Its spec, in place of a name.
-        plugin: The plugin module that provides it; then nothing installed is looked at.
-        settings: Its settings: choose small ones.
         partners: Parts of the tiny recipe to replace when the built-in ones do not fit, as in a configuration file:
             ``{"head": {"name": "my-head"}}``.
     """
 
-    kind: ClassVar[type[ComponentSpec]]
-    config_base: ClassVar[type[ComponentConfig]]
-    name: ClassVar[str] = ""
-    spec: ClassVar[ComponentSpec | None] = None
-    plugin: ClassVar[object | None] = None
-    settings: ClassVar[Mapping[str, Any]] = {}
     partners: ClassVar[Mapping[str, Any]] = {}
-
-    @property
-    def registry(self) -> Registry:
-        """Where the component and its partners are found."""
-        if self.plugin is not None:
-            return registry_of(self.plugin)
-        return installed() if self.spec is None else registry_of(self.spec)
-
-    def find(self, registry: Registry) -> ComponentSpec:
-        """The component's spec."""
-        expect(
-            bool(self.name) or self.spec is not None,
-            f"{type(self).__name__} names no component; write name = 'my-{self.kind.kind}' or spec = …Spec(…)",
-        )
-        return self.spec if self.spec is not None else registry.find(self.kind, self.name)
 
     def plan(self) -> Plan:
         """The component in a tiny composition."""
@@ -81,42 +49,6 @@ class ComponentContract(ABC):
     def scene(self, planned: Plan) -> Scene:
         """Targets to try it on."""
         return Scene(synthetic_clip(), planned.recipe.crop)
-
-    def config(self) -> ComponentConfig:
-        """The component's checked settings."""
-        config: ComponentConfig = self.find(self.registry).load_config_class()(**self.settings)
-        return config
-
-    def test_plugin_modules_import_without_torch(self) -> None:
-        """Listing and checking must be quick: the configuration's module, and installed plugin modules, stay light."""
-        registry = self.registry
-        spec = self.find(registry)
-        for module in {spec.config.partition(":")[0], *_plugin_modules(self.plugin, spec, registry)}:
-            heavy = heavy_imports(module)
-            expect(
-                not heavy,
-                f"importing {module} imports {', '.join(heavy)}; keep the plugin and its configuration in modules "
-                "without them, and name the factory as text: 'package.module:name'",
-            )
-
-    def test_settings_round_trip(self) -> None:
-        """Tracker files hold settings as JSON and must give the same configuration back."""
-        config = self.config()
-        text = json.dumps(config.model_dump(mode="json"))
-        again = type(config)(**json.loads(text))
-        expect(again == config, f"settings change on their way through a file: {config!r} became {again!r}")
-
-    def test_unknown_settings_are_refused(self) -> None:
-        """A misspelt setting must not be dropped in silence."""
-        config_class = type(self.config())
-        try:
-            config_class(**{**self.settings, "no_such_setting": 1})
-        except ValidationError:
-            return
-        raise AssertionError(
-            f"{config_class.__name__} takes the unknown setting 'no_such_setting'; leave model_config as "
-            f"{self.config_base.__name__} has it (extra='forbid')"
-        )
 
     def test_it_composes_with_every_built_in_partner_it_fits(self) -> None:
         """Whatever planning accepts must build and predict."""
@@ -280,12 +212,3 @@ class NetworkContract(TrackedContract):
     @abstractmethod
     def trained_outputs(self, outputs: Any) -> dict[str, Tensor]:
         """The component's outputs in a training pass."""
-
-
-def _plugin_modules(plugin: object | None, spec: ComponentSpec, registry: Registry) -> set[str]:
-    """Names of the modules that provide a spec, as far as they are modules."""
-    if inspect.ismodule(plugin):
-        return {plugin.__name__}
-    owner = next(entry.distribution for entry in registry.provided if entry.spec is spec)
-    points = entry_points(group="trackcli")
-    return {point.module for point in points if point.dist is not None and point.dist.name == owner}

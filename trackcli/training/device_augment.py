@@ -2,7 +2,7 @@
 
 What happens to a crop follows from its :class:`Appearance` alone, so it is the same on every device (up to the rounding
 of floats) and however a batch is divided. The CPU has a path of its own: OpenCV does there what torch's operators take
-ten times as long for, crop by crop, while it is in the processor's cache.
+ten times as long for, crop by crop.
 """
 
 from __future__ import annotations
@@ -39,17 +39,13 @@ def _on_cpu(pixels: Tensor, look: Appearance) -> Tensor:
     result = torch.empty(pixels.shape, dtype=torch.float32)
     source, target = pixels.numpy(), result.numpy()
     recoloured, blurred = _changes_colour(look), _is_blurred(look)
-    whole = np.empty(source.shape[1:], np.float32)  # one crop's memory for all: it stays in the cache
     mirrored = np.empty_like(source[0])
     for row, out in enumerate(target):
         image = cv2.flip(source[row], 1, mirrored) if look.flip[row] else source[row]
         if blurred[row]:
             image = cv2.blur(image, look.blur_wh[row].tolist(), borderType=cv2.BORDER_REPLICATE)
         if recoloured[row]:
-            red, green, blue, _ = cv2.mean(image)
-            luma = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
-            np.copyto(whole, image)
-            cv2.transform(whole, np.column_stack((look.matrix[row], np.full(3, look.bias[row] * luma))), out)
+            _recolour(image, look.matrix[row], float(look.bias[row]), out)
         else:
             np.copyto(out, image)
         if look.noise[row] > 0:
@@ -57,6 +53,14 @@ def _on_cpu(pixels: Tensor, look: Appearance) -> Tensor:
         if recoloured[row] or look.noise[row] > 0:
             np.clip(out, 0.0, 255.0, out=out)
     return result
+
+
+def _recolour(image: NDArray[np.uint8], matrix: NDArray[np.float32], bias: float, out: NDArray[np.float32]) -> None:
+    """Apply a colour map to a crop; the result is not clipped."""
+    red, green, blue, _ = cv2.mean(image)
+    shift = bias * (LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue)
+    affine = np.column_stack((matrix, np.full(3, shift)))
+    cv2.transform(image.astype(np.float32), affine, out)
 
 
 def _with_torch(pixels: Tensor, look: Appearance, device: torch.device) -> Tensor:

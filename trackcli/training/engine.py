@@ -227,8 +227,8 @@ class Engine:
     def _touch_all(self) -> Tensor:
         """Zero, but every parameter that learns gets a gradient from it.
 
-        Which parameters a loss reaches may depend on the pairs. All processes must then exchange the same gradients, and
-        the optimiser must treat a parameter alike whether its pairs were in one process or in several.
+        Which parameters a loss reaches may depend on the pairs. All processes must then exchange the same gradients,
+        and the optimiser must treat a parameter alike whether its pairs were in one process or in several.
         """
         return 0 * torch.stack([value.sum() for value in self._learning_parameters()]).sum()
 

@@ -54,9 +54,7 @@ class Loaded:
         return found
 
 
-def load_initial(
-    model: TrackerModel, planned: Plan, initial: InitialWeights, note: Callable[[str], None]
-) -> Loaded:
+def load_initial(model: TrackerModel, planned: Plan, initial: InitialWeights, note: Callable[[str], None]) -> Loaded:
     """Fill a model with what there is, and say what fitted.
 
     Args:

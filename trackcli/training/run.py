@@ -62,7 +62,7 @@ class TrainingRun:
         self.metrics = MetricsFile(self.folder / METRICS_FILE)
         self.step = 0
         self.last_batch: Batch | None = None
-        self._nonfinite = NonfiniteSteps(self.plan, self.folder, self.world, lambda text: self.note(text))
+        self._nonfinite = NonfiniteSteps(self.plan, self.folder, self.world, self._say)
         self._between_steps = True
 
     @property
@@ -169,6 +169,10 @@ class TrainingRun:
 
     def _finished(self, host: HostBatch) -> Batch:
         return finish_on_device(host, self.device, self.plan.sampler_config)
+
+    def _say(self, text: str) -> None:
+        """Through whatever ``note`` is by then: it may be set after the run was made."""
+        self.note(text)
 
     def _report(self, result: StepResult, pairs_per_second: float, waiting: float) -> StepReport:
         return StepReport(

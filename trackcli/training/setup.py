@@ -4,62 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trackcli_cache.files import LOCK_NAME, write_whole
 from trackcli_cache.reader import CropCache
 
-from trackcli.composition.foreign import load_foreign, read_state_dict
+from trackcli.composition.files import read_header
 from trackcli.composition.plan import Plan
 from trackcli.composition.record import full_recipe
-from trackcli.errors import UsageError
+from trackcli.errors import TrackcliError, UsageError
 from trackcli.host.registry import Registry
-from trackcli.redaction import HIDDEN, is_url
-from trackcli.tracking.tracker import resolve_device
+from trackcli.tracking.tracker import RUN_TRACKER, resolve_device
 from trackcli.training.checkpoint import PATTERN as CHECKPOINT_PATTERN
 from trackcli.training.distributed import ALONE, World
+from trackcli.training.initial import InitialWeights, Loaded, load_initial
 from trackcli.training.loader import make_loader
 from trackcli.training.nonfinite import PATTERN as NONFINITE_PATTERN
 from trackcli.training.report import METRICS_FILE
 from trackcli.training.run import TrainingRun
+from trackcli.training.sources import SOURCES_FILE, DataSource, remember_sources
+from trackcli.training.tensorboard import EVENTS
+
+__all__ = ["RECIPE_FILE", "DataSource", "prepare_folder", "set_up"]
 
 RECIPE_FILE = "recipe.json"
 
-
-@dataclass(frozen=True)
-class DataSource:
-    """A cache and how often it is drawn from.
-
-    Attributes:
-        path: The cache folder.
-        weight: Relative to the other sources.
-    """
-
-    path: Path
-    weight: float
-
-    @classmethod
-    def parse(cls, text: str) -> DataSource:
-        """``DIR`` or ``DIR=WEIGHT``.
-
-        Raises:
-            UsageError: if the weight is no positive number.
-        """
-        name, equals, weight = text.rpartition("=")
-        if not equals or Path(text).is_dir():
-            return cls(Path(text), 1.0)
-        try:
-            value = float(weight)
-        except ValueError:
-            value = 0.0
-        if not 0 < value < float("inf"):
-            weight = HIDDEN if is_url(text) else weight  # what follows the last "=" of an address may be a token
-            raise UsageError(
-                f"--data {text}: weight {weight!r} is no positive number; expected DIR=WEIGHT, e.g. {name}=0.5"
-            )
-        return cls(Path(name), value)
+_STARTED_FROM = ("init_from", "backbone")
+"""Facts in a tracker's provenance about its weights at the start."""
 
 
 def prepare_folder(folder: Path, *, resume: bool, force: bool) -> None:
@@ -75,7 +47,7 @@ def prepare_folder(folder: Path, *, resume: bool, force: bool) -> None:
         )
     folder.mkdir(parents=True, exist_ok=True)
     if used and not resume:
-        patterns = (CHECKPOINT_PATTERN, NONFINITE_PATTERN, "*.safetensors", METRICS_FILE)
+        patterns = (CHECKPOINT_PATTERN, NONFINITE_PATTERN, "*.safetensors", METRICS_FILE, SOURCES_FILE, EVENTS)
         for old in (path for pattern in patterns for path in folder.glob(pattern)):
             old.unlink(missing_ok=True)
 
@@ -87,14 +59,30 @@ def set_up(
     data: Sequence[DataSource],
     folder: Path,
     device: str,
-    init_backbone: Path | None,
+    initial: InitialWeights = InitialWeights(),  # noqa: B008  # frozen
+    resume: bool = False,
     note: Callable[[str], None],
     warn: Callable[[str], None],
     world: World = ALONE,
-) -> TrainingRun:
+) -> tuple[TrainingRun, Loaded | None]:
     """Open the caches and build the run.
 
     A backbone's layers that get no weights train from the start, whatever ``train.unfreeze`` says.
+
+    Args:
+        planned: The composition.
+        registry: Where its components come from.
+        data: The caches.
+        folder: The run folder.
+        device: ``auto``, ``cpu``, ``cuda``, …
+        initial: Weights to start from.
+        resume: Go on from the folder's last checkpoint, if it has one; then nothing else is loaded.
+        note: Told what is worth a line.
+        warn: Told what the data cannot supply.
+        world: The processes that train together.
+
+    Returns:
+        The run, and what was loaded from elsewhere; None for a run that goes on.
 
     Raises:
         CacheFormatError: for a cache that cannot be used.
@@ -120,22 +108,27 @@ def set_up(
         "seed": recipe.train.seed,
     }
     run = TrainingRun(planned, loader, folder, training_device, registry, note, provenance, world)
-    run.start_from(_without_weights(run, init_backbone, note))
+    loaded = None
+    if resume and run.resume():
+        run.provenance.update(_started_from(folder))
+        note(f"resuming at step {run.step}")
+    else:
+        if resume:
+            note("nothing to resume: starting at step 0")
+        loaded = load_initial(run.model, planned, initial, note)
+        run.provenance.update(loaded.provenance)
+        run.start_from(loaded.fresh)
     if world.is_first:
         recipe_text = json.dumps(full_recipe(planned).model_dump(mode="json", exclude_none=True), indent=1)
         write_whole(folder / RECIPE_FILE, recipe_text.encode())
-    return run
+        remember_sources(folder, data)
+    return run, loaded
 
 
-def _without_weights(run: TrainingRun, init_backbone: Path | None, note: Callable[[str], None]) -> frozenset[str]:
-    """Load what weights there are for the backbone; the names of its parameters that got none."""
-    names = {name for name, _ in run.model.backbone.named_parameters()}
-    if init_backbone is not None:
-        report = load_foreign(run.model.backbone, read_state_dict(init_backbone))
-        note(f"backbone from {init_backbone.name}: {report.summary()}")
-        run.provenance["backbone"] = init_backbone.name
-        names -= set(report.loaded)
-    if names:
-        which = "the backbone starts" if init_backbone is None else f"{len(names)} of the backbone's parameters start"
-        note(f"{which} without weights and trains from the first step, whatever is frozen (--init-backbone gives some)")
-    return frozenset(f"backbone.{name}" for name in names)
+def _started_from(folder: Path) -> dict[str, Any]:
+    """What the interrupted run's tracker says about the weights it started from."""
+    try:
+        facts = read_header(folder / RUN_TRACKER).provenance
+    except TrackcliError:  # killed before its first checkpoint was whole
+        return {}
+    return {name: facts[name] for name in _STARTED_FROM if name in facts}

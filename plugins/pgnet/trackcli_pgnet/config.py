@@ -27,7 +27,7 @@ class PgCorrConfig(CorrelationConfig):
     shared: bool = Field(default=True, description="One correlation for classification and regression (section 3.3)")
     form: Form | Literal["auto"] = Field(
         default="auto",
-        description="How the sum is worked out; the result is the same. auto: what costs least in training and tracking",
+        description="How the sum is worked out, with the same result; auto: as costs least in training, or in tracking",
     )
     similarity: Literal["mean", "sum"] = Field(
         default="mean",
@@ -39,11 +39,23 @@ class PgCorrConfig(CorrelationConfig):
 DEFAULT_EACH = "rpn"
 
 
-def _whole_part(value: Any) -> Part:
-    """A loss by name with every setting written out, as tracker files want it."""
-    settings = dict(value.model_dump() if isinstance(value, Part) else value)
+class EachLoss(Part):
+    """The loss that is applied to every output, with its settings beside its name."""
+
+    name: str = Field(default=DEFAULT_EACH, description="A loss that takes the head's output; its settings beside it")
+
+
+def _whole_part(value: Any) -> EachLoss:
+    """A loss by name with every setting written out, as tracker files want it; a bare name will do."""
+    if isinstance(value, str):
+        value = {"name": value}
+    if not isinstance(value, Part | Mapping):
+        raise ConfigError(f"loss.multi-loss.each = {value!r} does not fit; expected the name of a loss, e.g. rpn")
+    settings = value.model_dump() if isinstance(value, Part) else dict(value)
     name = settings.pop("name", DEFAULT_EACH)
-    return Part(name=name, **_inner_config(name, settings).model_dump(mode="json"))
+    if not isinstance(name, str):
+        raise ConfigError(f"loss.multi-loss.each.name = {name!r} does not fit; expected the name of a loss, e.g. rpn")
+    return EachLoss(name=name, **_inner_config(name, settings).model_dump(mode="json"))
 
 
 def _inner_config(name: str, settings: Mapping[str, Any]) -> LossConfig:
@@ -72,7 +84,7 @@ class MultiLossConfig(LossConfig):
     """
 
     takes: ClassVar[tuple[str, ...]] = cast(tuple[str, ...], _TakesWhatEachTakes())
-    each: Annotated[Part, BeforeValidator(_whole_part)] = Field(
+    each: Annotated[EachLoss, BeforeValidator(_whole_part)] = Field(
         default_factory=lambda: _whole_part({}),
         description="The loss and its settings: each.name = 'rpn', each.box_weight = 1.2 (λ), …",
     )

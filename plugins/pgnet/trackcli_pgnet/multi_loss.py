@@ -20,7 +20,7 @@ from trackcli_pgnet.config import MultiLossConfig
 class MultiLoss(Loss):
     """``L = L(fused) + Σᵢ L(stageᵢ)``, for any head that gives stages and any loss that takes its output.
 
-    With ``rpn``, L is cross-entropy + λ · smooth L1 (equations 5 and 6); the fusion's weights δ and γ (equations 7 and 8)
+    With ``rpn``, L is cross-entropy + λ · smooth L1 (equations 5 and 6); the fusion's weights δ and γ (equations 7, 8)
     are the head's parameters and learn through the fused term. All stages see the same sampled anchors. With a single
     stage the stage is the fused output, which counts once.
 

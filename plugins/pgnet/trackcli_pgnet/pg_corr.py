@@ -25,7 +25,7 @@ def as_cells(maps: Tensor) -> Tensor:
 
 def as_map(cells: Tensor, like: Tensor) -> Tensor:
     """The inverse of :func:`as_cells`, on the grid of ``like``; channels lie last in memory."""
-    return cells.transpose(1, 2).unflatten(2, like.shape[-2:])
+    return cells.transpose(1, 2).reshape(cells.shape[0], cells.shape[2], *like.shape[-2:])
 
 
 def spatial_similarity(search: Tensor, template: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from trackcli.contracts.weights import AdaptedWeights
 
-
 _NORM = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -102,5 +101,7 @@ def _is_normed(weights: Mapping[str, Tensor], conv: str, norm: str) -> bool:
     """Whether the weights hold a convolution with a whole batch norm behind it."""
     kernel, parts = weights.get(f"{conv}.weight"), [weights.get(f"{norm}.{name}") for name in _NORM]
     return (
-        kernel is not None and kernel.ndim == 4 and all(part is not None and part.shape == kernel.shape[:1] for part in parts)
+        kernel is not None
+        and kernel.ndim == 4
+        and all(part is not None and part.shape == kernel.shape[:1] for part in parts)
     )

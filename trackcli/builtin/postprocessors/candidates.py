@@ -22,12 +22,17 @@ class ScalePenalty(CandidateLink):
 
     r is a box's aspect ratio, s the side of its context square; primes mark the last box.
 
-    Source: Li et al. 2018 (SiamRPN), equation 13, in the form of its public code (sign, and 1 for no change).
+    The printed form is ``exp(-k · max(r/r', r'/r) · max(s/s', s'/s))``: the same ratios between candidates, but all
+    rank lower against a window that is mixed in later, and sizes follow more slowly.
+
+    Source: Li et al. 2018 (SiamRPN), equation 13, in the form of its public code (sign, and 1 for no change); printed:
+    Zhang and Zhang 2020 (hard negative emphasis), equations 10 and 11, with the sign.
     """
 
     def __init__(self, config: ScalePenaltyConfig) -> None:
         super().__init__()
         self.k = config.k
+        self.unchanged = 1.0 if config.form == "usual" else 0.0
 
     def step(self, candidates: Candidates, state: State, context: Context) -> tuple[Candidates, State]:
         """Multiply ranking and ``penalty``; confidence stays."""
@@ -36,7 +41,7 @@ class ScalePenalty(CandidateLink):
         ratio, side = _shape(candidates.boxes_xyxy)
         last_ratio, last_side = _shape(context.previous_boxes_xyxy.unsqueeze(1))
         change = _change(ratio, last_ratio) * _change(side, last_side)
-        penalty = (-self.k * (change - 1)).exp()
+        penalty = (-self.k * (change - self.unchanged)).exp()
         return replace(candidates, ranking=candidates.ranking * penalty, penalty=candidates.penalty * penalty), state
 
 
@@ -63,10 +68,13 @@ class CosineWindow(CandidateLink):
         super().__init__()
         self.influence = config.influence
         self.span = config.span
+        self.largest_search = config.largest_search
 
     def step(self, candidates: Candidates, state: State, context: Context) -> tuple[Candidates, State]:
         """``ranking · (1 - influence) + window · influence``."""
         size = context.search.images.shape[-1]
+        if self.largest_search and size > self.largest_search:
+            return candidates, state
         from_center = (candidates.points_xy / size - 0.5) / self.span
         window = hann(from_center + 0.5).prod(dim=-1)
         ranking = candidates.ranking * (1 - self.influence) + window * self.influence

@@ -1,0 +1,129 @@
+"""Weights to start from: ``--init-from``, ``--init-backbone``, and what ``--resume`` remembers."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import trackcli
+from trackcli.composition.files import read_header
+
+if TYPE_CHECKING:
+    from conftest import TrainCommand
+
+SETTINGS = ("backbone.depth=2", "matcher.channels=16", "head.hidden=16", "train.workers=0")
+SIZES = ("crop.template_size=63", "crop.search_size=127", "head.scale=4.0")
+SMALL = ("--matcher", "dw-xcorr", "--head", "rpn", *(word for each in (*SETTINGS, *SIZES) for word in ("--set", each)))
+
+
+def test_fine_tuning_takes_a_trackers_recipe_and_weights_at_lower_rates(
+    train: TrainCommand, untrained_tracker: Path, clip_cache: Path, tmp_path: Path
+) -> None:
+    sizes = [word for each in SIZES[:2] for word in ("--set", each)]
+    rest = ("--data", clip_cache, "--steps", 1, "--batch", 2, "--set", "train.learning_rate=1e-9", *sizes)
+    done = train("--init-from", untrained_tracker, *rest, "-o", "run", "--json")
+    found = json.loads(done.stdout)["initial"]["tracker"]
+    assert {part: (each["missing"], each["unused"], each["misfits"]) for part, each in found.items()} == {
+        "backbone": ([], [], []),
+        "matcher": ([], [], []),
+        "head": ([], [], []),
+    }
+    assert "preset" not in done.stderr, "the tracker's own recipe is complete"
+    before, after = trackcli.load(untrained_tracker, device="cpu"), trackcli.load(tmp_path / "run", device="cpu")
+    assert after.plan.recipe.head == before.plan.recipe.head
+    assert after.plan.recipe.train.final_rate == pytest.approx(0.1 * before.plan.recipe.train.final_rate)
+    assert after.plan.recipe.train.learning_rate == 1e-9, "what is set wins"
+    for name, value in before.model.named_parameters():
+        assert torch.allclose(after.model.get_parameter(name), value, atol=1e-5), name
+    assert read_header(tmp_path / "run" / "tracker.safetensors").provenance["init_from"] == str(untrained_tracker)
+
+
+def test_of_another_composition_what_fits_is_taken_by_component(
+    train: TrainCommand, untrained_tracker: Path, clip_cache: Path, tmp_path: Path
+) -> None:
+    words = ("--matcher", "up-xcorr", "--set", "matcher.channels=16", "--data", clip_cache, "--steps", 1, "--batch", 2)
+    sizes = [word for each in SIZES[:2] for word in ("--set", each)]
+    done = train("--init-from", untrained_tracker, *words, *sizes, "-o", "run")
+    lines = done.stderr.splitlines()
+    start = f"from {untrained_tracker}: "
+    assert any(line.startswith(f"{start}backbone resnet18: ") and "tensors loaded" in line for line in lines), lines
+    assert f"{start}matcher up-xcorr: not taken, the file has dw-xcorr" in lines
+    assert not any("the backbone starts without weights" in line for line in lines)
+
+
+def test_layers_without_weights_learn_whatever_the_freezing_says(
+    train: TrainCommand, untrained_tracker: Path, clip_cache: Path, tmp_path: Path
+) -> None:
+    """A file with the stem and layer1 only: these stay frozen, layer2 learns."""
+    weights = trackcli.load(untrained_tracker, device="cpu").model.backbone.state_dict()
+    shallow = {f"module.{name}": value.contiguous() for name, value in weights.items() if "layer2" not in name}
+    torch.save({"state_dict": shallow}, tmp_path / "shallow.pth")
+    words = (*SMALL, "--data", clip_cache, "--steps", 2, "--batch", 2, "--set", "train.unfreeze={}", "-o", "run")
+    done = train(*words, "--init-backbone", "shallow.pth", "--json")
+    report = json.loads(done.stdout)["initial"]["backbone"]
+    assert set(report["loaded"]) == {name.removeprefix("module.") for name in shallow}
+    assert {name.partition(".")[0] for name in report["missing"]} == {"layer2"}
+    assert "of the backbone's parameters start without weights and train" in done.stderr
+    after = trackcli.load(tmp_path / "run", device="cpu").model.backbone.state_dict()
+    half = {name: value.half().float() for name, value in weights.items() if value.is_floating_point()}
+    assert torch.equal(after["layer1.0.conv1.weight"], half["layer1.0.conv1.weight"])
+    assert torch.equal(after["bn1.running_mean"], half["bn1.running_mean"])
+    assert not torch.equal(after["layer2.0.conv1.weight"], half["layer2.0.conv1.weight"])
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "before torch 1.6"])
+def test_torchvisions_files_load_in_both_forms(
+    train: TrainCommand, clip_cache: Path, tmp_path: Path, legacy: bool
+) -> None:
+    weights = trackcli.compose(backbone={"name": "resnet18", "depth": 2}, device="cpu", seed=5).model.backbone
+    path = tmp_path / "weights.pth"
+    torch.save(weights.state_dict(), path, _use_new_zipfile_serialization=not legacy)
+    done = train(*SMALL, "--data", clip_cache, "--init-backbone", path, "--dry-run")
+    assert f"backbone from weights.pth: {len(weights.state_dict())} tensors loaded\n" in done.stderr
+
+
+def test_imagenet_weights_are_asked_for_at_the_official_address(
+    train: TrainCommand, clip_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("https_proxy", "http://127.0.0.1:9"), ("no_proxy", "")):
+        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name.upper(), value)
+    words = (*SMALL, "--data", clip_cache, "--steps", 1, "--init-backbone", "imagenet", "-o", "run")
+    done = train(*words, code=3)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: https://download.pytorch.org/models/resnet18-f37072fd.pth cannot be reached (")
+    assert last.endswith("fetch it on another machine and give the file: --init-backbone resnet18-f37072fd.pth")
+    assert not (tmp_path / "run").exists()
+
+
+def test_resuming_needs_neither_recipe_nor_data_again(train: TrainCommand, clip_cache: Path, tmp_path: Path) -> None:
+    weights = trackcli.compose(backbone={"name": "resnet18", "depth": 2}, device="cpu", seed=5).model.backbone
+    save_file(weights.state_dict(), tmp_path / "backbone.safetensors")
+    words = (*SMALL, "--data", f"{clip_cache}=0.5", "--batch", 2, "--steps", 2, "-o", "run", "--init-backbone")
+    train(*words, "backbone.safetensors")
+    done = train("--resume", "-o", "run", "--steps", 4, "--json")
+    assert json.loads(done.stdout)["steps"] == 4
+    assert "resuming at step 2" in done.stderr and "without weights" not in done.stderr
+    config = tomllib.loads((tmp_path / "run" / "config.toml").read_text(encoding="utf-8"))
+    assert (config["matcher"]["channels"], config["train"]["batch"], config["train"]["steps"]) == (16, 2, 4)
+    facts = read_header(tmp_path / "run" / "tracker.safetensors").provenance
+    assert facts["backbone"] == "backbone.safetensors"
+    assert facts["data"] == {"cache": {"weight": 0.5, "records": facts["data"]["cache"]["records"]}}
+
+
+def test_a_run_is_not_emptied_of_the_tracker_it_starts_from(
+    train: TrainCommand, clip_cache: Path, tmp_path: Path
+) -> None:
+    words = (*SMALL, "--data", clip_cache, "--steps", 1, "--batch", 2, "-o", "run")
+    train(*words)
+    done = train(*words, "--init-from", "run", "--force", code=2)
+    assert done.stderr.splitlines()[-1] == (
+        "error: --init-from run is in -o run, which --force empties; use another run folder"
+    )
+    assert (tmp_path / "run" / "tracker.safetensors").is_file()

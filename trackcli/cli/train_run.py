@@ -1,0 +1,201 @@
+"""What ``trackcli train`` does once the recipe is known: data, run folder, the run itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from trackcli.cli.console import Console
+    from trackcli.composition.defaults import Completed
+    from trackcli.composition.plan import Plan
+    from trackcli.training.distributed import World
+    from trackcli.training.initial import InitialWeights, Loaded
+    from trackcli.training.observe import Driven, RunObserver
+    from trackcli.training.run import TrainingRun
+    from trackcli.training.sources import DataSource
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What the command line says beside the recipe; names are the options'."""
+
+    data: tuple[str, ...]
+    output: Path | None
+    device: str
+    init_from: str
+    init_backbone: str
+    val: Path | None
+    resume: bool
+    force: bool
+    as_json: bool
+
+
+def run_training(completed: Completed, planned: Plan, options: TrainOptions, console: Console) -> None:
+    """Train, alone or as one of the processes that ``torchrun`` started."""
+    from contextlib import nullcontext
+
+    from trackcli_cache.files import only_writer, write_whole
+
+    from trackcli.cli.train import CONFIG_FILE
+    from trackcli.composition.record import recipe_toml
+    from trackcli.evaluation.datasets import load_folder_sequences
+    from trackcli.host.registry import installed
+    from trackcli.training.distributed import joined_world
+    from trackcli.training.setup import prepare_folder, set_up
+
+    with joined_world(options.device) as (world, own_device):
+        sources = data_sources(options, console, world)
+        preset = completed.recipe.preset
+        folder = options.output or Path(_first_does(world, lambda: str(_next_run_folder(preset, console))))
+        if options.val is not None:
+            load_folder_sequences(options.val)  # refused now rather than after hours of training
+        initial = initial_weights(planned, options, console, world)
+        _refuse_own_tracker(initial, folder, options)
+        with only_writer(folder) if world.is_first else nullcontext():
+            _first_does(world, lambda: prepare_folder(folder, resume=options.resume, force=options.force))
+            run, loaded = set_up(
+                planned,
+                installed(),
+                data=sources,
+                folder=folder,
+                device=own_device,
+                initial=initial,
+                resume=options.resume,
+                note=console.note,
+                warn=console.warn,
+                world=world,
+            )
+            if world.is_first:
+                write_whole(folder / CONFIG_FILE, recipe_toml(completed, planned).encode())
+            driven = _run(run, options, console)
+            if world.is_first:
+                _finish(run, driven, loaded, options, console)
+            world.wait()
+
+
+def data_sources(options: TrainOptions, console: Console, world: World) -> list[DataSource]:
+    """The caches named, else those of the run that goes on, else the synthetic one, built once."""
+    from trackcli.training.sources import DataSource, remembered_sources
+
+    if options.data:
+        return [DataSource.parse(text) for text in options.data]
+    if options.resume and options.output is not None and (remembered := remembered_sources(options.output)):
+        return remembered
+    return [DataSource.parse(_first_does(world, lambda: _synthetic_data(console)))]
+
+
+def initial_weights(planned: Plan, options: TrainOptions, console: Console, world: World) -> InitialWeights:
+    """The files behind ``--init-from`` and ``--init-backbone``; what is missing is fetched by the first process."""
+    import os
+
+    from trackcli.composition.published import IMAGENET, published_weights
+    from trackcli.config.folders import user_cache_folder
+    from trackcli.host.registry import installed
+    from trackcli.tracking.tracker import find_tracker_file
+    from trackcli.training.initial import InitialWeights
+
+    tracker = find_tracker_file(options.init_from, installed()) if options.init_from else None
+    backbone = Path(options.init_backbone) if options.init_backbone else None
+    if options.init_backbone == IMAGENET and not Path(IMAGENET).is_file():
+        folder = user_cache_folder(os.environ) / "weights"
+        found = _first_does(world, lambda: str(published_weights(planned, folder, note=console.note)))
+        backbone = Path(found)
+    return InitialWeights(tracker, options.init_from, backbone)
+
+
+def _refuse_own_tracker(initial: InitialWeights, folder: Path, options: TrainOptions) -> None:
+    """``--force`` would delete what the run is to start from."""
+    from trackcli.errors import UsageError
+
+    if options.force and initial.tracker is not None and initial.tracker.resolve().parent == folder.resolve():
+        raise UsageError(
+            f"--init-from {options.init_from} is in -o {folder}, which --force empties; use another run folder"
+        )
+
+
+def _synthetic_data(console: Console) -> str:
+    """Build the synthetic cache, once, and say that this is no real training."""
+    import os
+
+    from trackcli.config.folders import user_cache_folder
+    from trackcli.synth.cache import build_synth_cache, synth_cache_path
+
+    folder = user_cache_folder(os.environ)
+    console.note(
+        f"no --data given: smoke run, not a real training, on synthetic sequences in {synth_cache_path(folder)}; "
+        "for a real one: trackcli cache build --root DATASET -o CACHE, then --data CACHE"
+    )
+    with console.progress() as progress:
+        task = progress.add_task("making sequences", total=None, rate="")
+        build_synth_cache(folder, on_sequence=lambda done, total: progress.update(task, completed=done, total=total))
+    return str(synth_cache_path(folder))
+
+
+def _next_run_folder(preset: str | None, console: Console) -> Path:
+    """``runs/siamrpn-pp-1``, or the first number that is free."""
+    from itertools import count
+
+    name = (preset or "recipe").replace(":", "-")
+    folder = next(path for number in count(1) if not (path := Path("runs") / f"{name}-{number}").exists())
+    console.note(f"no -o given: the run goes to {folder}")
+    return folder
+
+
+def _first_does(world: World, work: Callable[[], T]) -> T:
+    """Let the first process do what all need and one must do; all get the result."""
+    result: T = world.from_first(work() if world.is_first else None)
+    return result
+
+
+def _run(run: TrainingRun, options: TrainOptions, console: Console) -> Driven:
+    """Drive the run: progress for the eye, metrics and TensorBoard for the record, validation on the way."""
+    from trackcli.cli.train_progress import progress_of
+    from trackcli.training.observe import MetricsLog, drive
+    from trackcli.training.validate import BestByValidation
+
+    best = BestByValidation(run, options.val) if options.val is not None else None
+    with progress_of(run, console) as progress:
+        observers: list[RunObserver] = []
+        if run.world.is_first:
+            observers = [MetricsLog(run), *_tensorboard(run, console), progress]
+        return drive(run, observers, best=best)
+
+
+def _tensorboard(run: TrainingRun, console: Console) -> list[RunObserver]:
+    from trackcli.training.tensorboard import HOW_TO_INSTALL, TensorBoardLog, tensorboard_writer
+
+    if not run.config.tensorboard:
+        return []
+    writer = tensorboard_writer(run.folder, run.step)
+    if writer is None:
+        console.note(f"TensorBoard is not installed, so nothing is written for it; to have it: {HOW_TO_INSTALL}")
+        return []
+    return [TensorBoardLog(writer, pictures_every=run.timeline.steps_in(run.config.pictures_every))]
+
+
+def format_figures(figures: dict[str, float]) -> str:
+    """``success_auc 0.512  precision_20 0.640``."""
+    return "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
+
+
+def _finish(run: TrainingRun, driven: Driven, loaded: Loaded | None, options: TrainOptions, console: Console) -> None:
+    """Say where the tracker is."""
+    import json
+
+    from trackcli.tracking.tracker import RUN_TRACKER
+
+    tracker = run.folder / RUN_TRACKER
+    terms = driven.last.terms if driven.last else {}
+    result: dict[str, Any] = {"tracker": str(tracker), "steps": run.step, "terms": terms}
+    if loaded is not None and (found := loaded.as_data()):
+        result["initial"] = found
+    if driven.figures is not None:
+        result["validation"] = driven.figures
+    if options.as_json:
+        print(json.dumps(result))
+    console.note(f"tracker: {tracker}")
