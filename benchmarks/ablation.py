@@ -37,6 +37,7 @@ OPTIONS = frozenset({"preset", "backbone", "matcher", "head", "loss", "postproce
 PAIRS = 20_000
 SEEDS = 3
 DONE = "trained.json"
+RUNS = "runs"
 
 
 @dataclass(frozen=True)
@@ -122,11 +123,13 @@ def main() -> None:
         jobs=arguments.jobs,
         sequences=tuple(arguments.sequences),
     )
+    for side in SIDES:  # words that are none are named before anything is written
+        train_command(comparison.words(side), 0, output, budget)
     output.mkdir(parents=True, exist_ok=True)
     refuse_another_comparison(output, comparison, budget)
     for seed in range(budget.seeds):
         for side in SIDES:  # in turns, so that an interrupted run has both sides of a seed
-            train(comparison.words(side), seed, output / "runs" / f"{side}-{seed}", budget)
+            train(comparison.words(side), seed, output / RUNS / f"{side}-{seed}", budget)
     outcome = compare(evaluate(output, budget), budget.seeds)
     text = as_markdown(comparison, budget, outcome)
     content = {"comparison": asdict(comparison), "budget": _plain(budget), "outcome": asdict(outcome)}
@@ -268,7 +271,7 @@ def load_comparisons(root: Path = HERE.parent) -> dict[str, Comparison]:
 
 
 def refuse_another_comparison(output: Path, comparison: Comparison, budget: Budget) -> None:
-    """Trainings of different recipes or budgets are not mixed.
+    """Trainings of different recipes or budgets are not mixed; a folder in which none has begun is free.
 
     Raises:
         SystemExit: if the folder holds another comparison.
@@ -279,9 +282,11 @@ def refuse_another_comparison(output: Path, comparison: Comparison, budget: Budg
         "b": comparison.b,
         "pairs": budget.pairs,
         "data": str(budget.data.resolve()),
+        "dev": str(budget.dev.resolve()),
         "init_backbone": None if budget.init_backbone is None else str(budget.init_backbone.resolve()),
     }
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != request:
+    begun = path.is_file() and (output / RUNS).is_dir()
+    if begun and json.loads(path.read_text(encoding="utf-8")) != request:
         raise SystemExit(f"error: {output} holds another comparison (see {path}); choose another folder with -o")
     path.write_text(json.dumps(request, indent=1) + "\n", encoding="utf-8")
 
@@ -306,13 +311,20 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="crop cache without the development set")
     parser.add_argument("--dev", type=Path, required=True, help="folder of sequences to track")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for trainings, results and report")
-    parser.add_argument("--pairs", type=int, default=PAIRS, help="training pairs of each training")
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="trainings of each side")
+    parser.add_argument("--pairs", type=_positive, default=PAIRS, help="training pairs of each training")
+    parser.add_argument("--seeds", type=_positive, default=SEEDS, help="trainings of each side")
     parser.add_argument("--init-backbone", type=Path, help="weights for the backbone")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    parser.add_argument("--jobs", type=int, default=1, help="processes that track")
+    parser.add_argument("--jobs", type=_positive, default=1, help="processes that track")
     parser.add_argument("--sequences", action="append", default=[], help="pattern of sequences; repeatable")
     return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0; expected 1 or more")
+    return number
 
 
 def _trackcli(*arguments: str) -> dict[str, Any]:

@@ -29,6 +29,7 @@ def run(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment, **options)
 
 
+# Few commands here import torch, so that all of these stay quick.
 USAGE = [
     ("trak",),
     ("track", "x.mp4"),
@@ -39,14 +40,11 @@ USAGE = [
     ("eval", "--tracker", "no-such", "--root", "data"),
     ("eval", "--tracker", "hold", "--root", ".", "--dataset", "no-such"),
     ("eval", "--tracker", "hold", "--root", "data", "--variant", "no-such"),
-    ("cache", "build", "--dataset", "no-such"),
     ("cache", "build", "--dataset", "no-such", "--root", ".", "-o", "c"),
     ("cache", "build", "--codec", "no-such"),
     ("cache", "nonsense"),
     ("presets", "show", "no-such"),
-    ("trackers", "show", "no-such"),
     ("plugins", "show", "no-such"),
-    ("plugins", "list", "--kind", "no-such"),
     ("report", "--table", "no-such", "."),
     ("synth", "--size", "big", "-o", "s"),
     ("synth", "-o", "text.mp4"),
@@ -55,16 +53,13 @@ USAGE = [
 INPUT = [
     ("track", "missing.mp4", "--init", BOX),
     ("track", "text.mp4", "--init", BOX),
-    ("track", ".", "--init", BOX),
     ("track", "circle", "--init", BOX),
     ("eval", "--tracker", "text.mp4", "--root", "data"),
     ("eval", "--tracker", "hold", "--root", "circle"),
     ("cache", "info", "missing"),
-    ("cache", "info", "circle"),
     ("cache", "verify", "text.mp4"),
     ("cache", "merge", "missing", "-o", "c"),
     ("train", "--data", "missing", "-o", "run", "-q"),
-    ("train", "--data", "circle", "-o", "run", "-q"),
     ("report", "missing"),
 ]
 
@@ -106,7 +101,10 @@ def test_every_kind_of_error_has_its_exit_code(error: BaseException, code: int) 
     assert exit_code_of(error) == code
 
 
-@pytest.mark.parametrize("arguments", [USAGE[1], USAGE[3], USAGE[9], INPUT[4], INPUT[6], INPUT[12]])
+@pytest.mark.parametrize(
+    "arguments",
+    [("track", "x.mp4"), ("train", "--matcher", "no-such"), ("cache", "info", "missing"), ("report", "missing")],
+)
 def test_errors_are_one_json_object_with_json(folder, arguments) -> None:
     done = run(*arguments, "--json", cwd=folder)
     error = json.loads(done.stdout)
@@ -115,7 +113,7 @@ def test_errors_are_one_json_object_with_json(folder, arguments) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("arguments", [USAGE[3], INPUT[4], INPUT[6]])
+@pytest.mark.parametrize("arguments", [("train", "--matcher", "no-such"), ("cache", "info", "missing")])
 def test_debug_shows_where_an_error_comes_from_and_then_the_line(folder, arguments) -> None:
     done = run(*arguments, "--debug", cwd=folder)
     assert done.returncode in {2, 3}
@@ -131,7 +129,6 @@ def test_debug_shows_where_an_error_comes_from_and_then_the_line(folder, argumen
         ("cache", "build"),
         ("eval", "--tracker", "hold", "--root", "data"),
         ("train", "--steps", "1", "-q"),
-        ("demo", "-o", "d"),
     ],
 )
 def test_an_opencv_that_cannot_be_loaded_is_explained_in_one_line(folder, arguments) -> None:

@@ -102,7 +102,8 @@ def test_every_setting_is_written_out_so_that_new_defaults_change_no_old_file(un
         "template_cells": 7,
         "shared": False,
     }
-    assert {"name": "cosine-window", "influence": 0.42, "span": 0.75} in recipe["postprocessor"]
+    window = {"name": "cosine-window", "influence": 0.42, "span": 0.75, "largest_search": 0}
+    assert window in recipe["postprocessor"]
     assert recipe["normalisation"]["mean"] == [0.485, 0.456, 0.406]
     assert recipe["loss"][0]["weight"] == 1.0
 

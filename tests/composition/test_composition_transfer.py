@@ -29,10 +29,10 @@ def test_the_same_composition_takes_everything(untrained_tracker: Path) -> None:
 
 
 def test_a_component_of_another_name_is_left_as_it_was(untrained_tracker: Path) -> None:
-    tracker = trackcli.compose(**{**PARTS, "head": {"name": "points"}}, device="cpu", seed=7)
+    tracker = trackcli.compose(**{**PARTS, "head": {"name": "point"}}, device="cpu", seed=7)
     before = {name: value.clone() for name, value in tracker.model.head.state_dict().items()}
     transfer = transfer_weights(tracker.model, tracker.plan, untrained_tracker)
-    assert "head points: not taken, the file has rpn" in transfer.lines()
+    assert "head point: not taken, the file has rpn" in transfer.lines()
     assert all(torch.equal(value, before[name]) for name, value in tracker.model.head.state_dict().items())
     assert not any(name.startswith("head.") for name in transfer.loaded)
     assert any(name.startswith("backbone.") for name in transfer.loaded)

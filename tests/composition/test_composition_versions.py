@@ -76,8 +76,8 @@ def refusal(recipe: Recipe, written: str, registry: Registry) -> str:
 
 
 def test_a_missing_component_says_what_to_install() -> None:
-    assert refusal(recipe("pg-corr"), "trackcli-pgnet 0.2.0", installed()) == (
-        "a.tracker needs matcher 'pg-corr' of trackcli-pgnet 0.2.0, which is not installed; pip install trackcli-pgnet"
+    assert refusal(recipe("no-corr"), "trackcli-none 0.2.0", installed()) == (
+        "a.tracker needs matcher 'no-corr' of trackcli-none 0.2.0, which is not installed; pip install trackcli-none"
     )
 
 
@@ -90,9 +90,9 @@ def test_a_component_that_a_newer_version_dropped_says_which_version_has_it(regi
 
 def test_a_broken_plugin_is_mentioned_where_it_explains_the_miss() -> None:
     registry = Registry(provided=list(installed().provided))
-    registry.add_plugin(object(), name="pgnet", distribution="trackcli-pgnet", version="0.2.0")
-    message = refusal(recipe("pg-corr"), "trackcli-pgnet 0.2.0", registry)
-    assert "which does not work here; a plugin that may provide it failed to load: trackcli-pgnet (" in message
+    registry.add_plugin(object(), name="none", distribution="trackcli-none", version="0.2.0")
+    message = refusal(recipe("no-corr"), "trackcli-none 0.2.0", registry)
+    assert "which does not work here; a plugin that may provide it failed to load: trackcli-none (" in message
 
 
 @pytest.mark.parametrize("written", ["Acme.Trackers 0.4.1", "acme-trackers 0.4.0", "acme_trackers 0.4.99rc1"])

@@ -60,6 +60,16 @@ class UserEnvironment:
         run_clean(*pip, *wheels, cwd=self.place)
 
 
+def lent_packages(folder: Path) -> Path:
+    """What the tests' environment has installed, without what is developed here: its plugins are nobody else's."""
+    folder.mkdir()
+    for name in ("purelib", "platlib"):
+        for entry in Path(sysconfig.get_path(name)).iterdir():
+            if "trackcli" not in entry.name and not (folder / entry.name).exists():
+                (folder / entry.name).symlink_to(entry)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def run() -> Callable[..., str]:
     return run_clean
@@ -77,6 +87,5 @@ def user_environment(tmp_path_factory: pytest.TempPathFactory) -> UserEnvironmen
     venv.create(environment.place, with_pip=False, symlinks=True)
     environment.install(wheel_of(ROOT, "trackcli", folder), wheel_of(ROOT / "cache", "trackcli_cache", folder))
     (packages,) = environment.place.glob("lib/python*/site-packages")
-    lent = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
-    (packages / "lent.pth").write_text("\n".join(lent) + "\n")
+    (packages / "lent.pth").write_text(f"{lent_packages(folder / 'lent')}\n")
     return environment

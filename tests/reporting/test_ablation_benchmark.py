@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -73,10 +75,42 @@ def test_words_become_options_and_settings(modules: Any) -> None:
 def test_a_folder_keeps_to_one_comparison(modules: Any, tmp_path: Path) -> None:
     ablation = modules[0]
     budget = ablation.Budget(2000, 3, Path("cache"), Path("dev"), "cpu", None, 1, ())
+    (tmp_path / "runs").mkdir()
     ablation.refuse_another_comparison(tmp_path, ablation.Comparison("x", "preset=p", "preset=q"), budget)
     ablation.refuse_another_comparison(tmp_path, ablation.Comparison("y", "preset=p", "preset=q"), budget)
     with pytest.raises(SystemExit, match="holds another comparison"):
         ablation.refuse_another_comparison(tmp_path, ablation.Comparison("x", "preset=p", "preset=r"), budget)
+    with pytest.raises(SystemExit, match="holds another comparison"):
+        other = replace(budget, dev=Path("other"))
+        ablation.refuse_another_comparison(tmp_path, ablation.Comparison("x", "preset=p", "preset=q"), other)
+
+
+def test_a_folder_without_a_training_is_free_for_another_comparison(modules: Any, tmp_path: Path) -> None:
+    """A mistyped preset fails in the first training; the corrected command must not need another folder."""
+    ablation = modules[0]
+    budget = ablation.Budget(2000, 3, Path("cache"), Path("dev"), "cpu", None, 1, ())
+    ablation.refuse_another_comparison(tmp_path, ablation.Comparison("x", "preset=typo", "preset=q"), budget)
+    ablation.refuse_another_comparison(tmp_path, ablation.Comparison("x", "preset=p", "preset=q"), budget)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--a", "matcher", "--b", "preset=p"], "'matcher' is no KEY=VALUE"),
+        (["--a", "preset=p"], "nothing to compare"),
+        (["--comparison", "nosuch"], "--comparison nosuch is unknown; expected one of: "),
+        (["--a", "preset=p", "--b", "preset=q", "--seeds", "0"], "argument --seeds: 0 is not above 0"),
+    ],
+)
+def test_what_cannot_be_compared_is_said_before_anything_is_written(
+    tmp_path: Path, arguments: list[str], complaint: str
+) -> None:
+    output = tmp_path / "out"
+    command = [sys.executable, str(BENCHMARKS / "ablation.py"), "--data", "x", "--dev", "y", "-o", str(output)]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert complaint in done.stderr
+    assert not output.exists()
 
 
 def test_named_comparisons_come_from_the_project_and_its_plugins(modules: Any, tmp_path: Path) -> None:

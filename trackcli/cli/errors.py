@@ -13,11 +13,13 @@ from trackcli_cache.errors import CacheError
 
 from trackcli.cli.streams import say
 from trackcli.errors import TrackcliError
+from trackcli.host.blame import plugin_behind
 from trackcli.redaction import redact
 
 EXIT_INTERNAL = 1
 EXIT_USAGE = 2
 EXIT_INPUT = 3
+EXIT_PLUGIN = 4
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
@@ -56,7 +58,8 @@ def exit_code_of(error: BaseException) -> int:
         return EXIT_INTERNAL
     if isinstance(error, CacheError) or _is_unusable_file(error) or _circle_of_links(error):
         return EXIT_INPUT
-    return error.exit_code if isinstance(error, TrackcliError) else EXIT_INTERNAL
+    code = error.exit_code if isinstance(error, TrackcliError) else EXIT_INTERNAL
+    return EXIT_PLUGIN if code == EXIT_INTERNAL and plugin_behind(error) else code
 
 
 def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
@@ -82,9 +85,14 @@ def _message(error: BaseException, code: int) -> str:
     if known := _known_cause(error):
         return known
     text = one_line(str(error)) or type(error).__name__
-    if code == EXIT_INTERNAL and not isinstance(error, TrackcliError):
-        return f"internal error: {type(error).__name__}: {text}; run again with --debug for the traceback"
-    return text
+    foreseen = isinstance(error, TrackcliError) or code not in {EXIT_INTERNAL, EXIT_PLUGIN}
+    return text if foreseen else _unforeseen(f"{type(error).__name__}: {text}", plugin_behind(error))
+
+
+def _unforeseen(failure: str, plugin: str | None) -> str:
+    if plugin is not None:
+        return f"{plugin} failed ({failure}); update the plugin, or tell its authors what --debug shows"
+    return f"internal error: {failure}; run again with --debug for the traceback"
 
 
 def _known_cause(error: BaseException) -> str:

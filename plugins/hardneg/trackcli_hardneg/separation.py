@@ -1,0 +1,195 @@
+"""How well a tracker's features tell a target from look-alikes of its category: AUROC on labelled pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+from trackcli_cache.reader import CropCache
+
+from trackcli.composition.model import TrackerModel
+from trackcli.composition.plan import plan
+from trackcli.config.recipe import Part
+from trackcli.contracts.levels import Features
+from trackcli.contracts.training import Batch
+from trackcli.errors import FitError
+from trackcli.evaluation.bootstrap import CONFIDENCE, RESAMPLES, Interval
+from trackcli.geometry.boxes import box_areas, box_iou, centers_and_sizes
+from trackcli.geometry.roi_align import roi_align
+from trackcli.host.registry import installed
+from trackcli.tracking.tracker import Tracker
+from trackcli.training.loader import finish_on_device, make_loader
+from trackcli.training.trial import with_train
+
+ROI_SIZE = 5
+LARGEST_OVERLAP = 0.3
+"""IoU with the target up to which another object is one beside it (T_l)."""
+
+BATCH = 8
+SAMPLER: dict[str, Any] = {
+    # In stills the target is the same picture twice: change it as much as a video would, and a little more.
+    "negative": 0.0,
+    "look_alike": 1.0,
+    "template": {"shift": 4, "scale": 0.1, "color": 0.3, "low_resolution": 0.2},
+    "search": {
+        "shift": 32,
+        "scale": 0.35,
+        "aspect": 0.25,
+        "rotation": 20,
+        "blur": 0.5,
+        "low_resolution": 0.5,
+        "color": 0.6,
+        "noise": 12,
+    },
+}
+
+MOST_TIMES_AS_LARGE = 3.0
+"""Objects much smaller or larger than the target are no look-alikes: their scale alone gives them away."""
+
+MOST_DRAWS_PER_PAIR = 8
+"""After so many drawn pairs per wanted one the data is taken to hold no more look-alikes."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Similarities:
+    """Cosines with the exemplar, one row per pair.
+
+    Attributes:
+        targets: ``(P,)`` of the target in the search region.
+        look_alikes: ``(P,)`` of the look-alike nearest to it.
+    """
+
+    targets: Floats
+    look_alikes: Floats
+
+
+def labelled_batches(tracker: Tracker, cache: CropCache, pairs: int) -> Iterator[Batch]:
+    """Pairs of a cache with another object of the category beside the target, whatever the tracker was trained with.
+
+    They depend on the crop sizes alone, so trackers with the same crop sizes see the same pairs.
+    """
+    recipe = tracker.plan.recipe.model_copy(update={"sampler": Part(name="trackcli:pairs", **SAMPLER)})
+    planned = with_train(plan(recipe, installed()), batch=BATCH, seed=0, workers=0)
+    loader = make_loader(planned, [cache], [1.0], warn=lambda text: None)
+    for host in loader.batches(0, MOST_DRAWS_PER_PAIR * pairs // BATCH + 1):
+        yield finish_on_device(host, torch.device("cpu"), planned.sampler_config)
+
+
+def nearest_look_alikes(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Per pair the object of the target's category and about its size that lies nearest to it, in the search crop.
+
+    Returns:
+        ``(B, 4)`` boxes in search pixels, and ``(B,)`` bool: whether there is one, and the target too.
+    """
+    truth = batch.search_boxes_xyxy.unsqueeze(1)
+    centers, _ = centers_and_sizes(batch.objects_xyxy)
+    inside = ((centers > 0) & (centers < batch.search_images.shape[-1])).all(dim=-1)
+    times = (box_areas(batch.objects_xyxy) / box_areas(truth).clamp(min=1e-6)).sqrt()
+    alike = batch.same_category & (times < MOST_TIMES_AS_LARGE) & (times > 1 / MOST_TIMES_AS_LARGE)
+    beside = batch.valid & alike & inside & (box_iou(batch.objects_xyxy, truth) < LARGEST_OVERLAP)
+    distance = (centers - centers_and_sizes(truth)[0]).norm(dim=-1).where(beside, torch.inf)
+    nearest = distance.argmin(dim=1)
+    chosen = batch.objects_xyxy[torch.arange(len(batch)), nearest]
+    return chosen, beside.any(dim=1) & batch.positive
+
+
+@torch.no_grad()
+def similarities(tracker: Tracker, cache: CropCache, pairs: int) -> Similarities:
+    """Cosines between what a tracker's adjusted features say about exemplar, target and look-alike.
+
+    The two deepest adjusted levels are pooled as in the emphasis, but compared as they are: the emphasis's own two
+    convolutions are no part of a tracker, and one trained without it has none.
+
+    Args:
+        tracker: On any device; its matcher must adjust features.
+        cache: Held-back data with several objects of a category in a picture.
+        pairs: So many, or as many as there are.
+
+    Raises:
+        FitError: if the tracker has no adjusted features.
+    """
+    if not tracker.plan.adjusted:
+        raise FitError(f"{tracker.name} has a matcher without adjusted features; expected one such as dw-xcorr")
+    names = tuple(tracker.plan.adjusted)[-2:]
+    device = next(tracker.model.parameters()).device
+    targets, others = [], []
+    found = 0
+    for batch in labelled_batches(tracker, cache, pairs):
+        look_alikes, usable = nearest_look_alikes(batch)
+        if not usable.any():
+            continue
+        boxes = torch.stack((batch.search_boxes_xyxy, look_alikes), dim=1)[usable].to(device)
+        cosines = _cosines(tracker.model, batch.to(device), usable.to(device), boxes, names)
+        targets.append(cosines[:, 0])
+        others.append(cosines[:, 1])
+        found += int(usable.sum())
+        if found >= pairs:
+            break
+    if not targets:
+        return Similarities(np.zeros(0), np.zeros(0))
+    joined = (torch.cat(values)[:pairs].double().cpu().numpy() for values in (targets, others))
+    return Similarities(*joined)
+
+
+def _cosines(model: TrackerModel, batch: Batch, usable: Tensor, boxes: Tensor, names: Sequence[str]) -> Tensor:
+    """``(P, 2, 4)`` boxes of the usable pairs → ``(P, 2)``."""
+    matched = model(batch).matched
+    exemplar = _vectors(matched.template, batch.template_boxes_xyxy.unsqueeze(1), names)[usable]
+    return F.cosine_similarity(_vectors(matched.search, boxes, names, usable), exemplar, dim=-1)
+
+
+def _vectors(features: Features, boxes: Tensor, names: Sequence[str], rows: Tensor | None = None) -> Tensor:
+    """``(B, R, 4)`` → ``(B, R, D)``: pooled levels, side by side."""
+    levels = [features[name] for name in names]
+    maps = [level.map.float() if rows is None else level.map.float()[rows] for level in levels]
+    pooled = [
+        roi_align(each, boxes.float(), grid=level.grid, output_size=ROI_SIZE).flatten(2)
+        for each, level in zip(maps, levels, strict=True)
+    ]
+    return torch.cat(pooled, dim=-1)
+
+
+def auroc(targets: Floats, look_alikes: Floats) -> float:
+    """Chance that some target is more similar to its exemplar than some look-alike to its own; ties count half."""
+    return float(_wins(targets, look_alikes).mean())
+
+
+def _wins(targets: Floats, look_alikes: Floats) -> Floats:
+    difference = targets[:, None] - look_alikes[None]
+    return np.where(difference > 0, 1.0, np.where(difference < 0, 0.0, 0.5))
+
+
+def auroc_difference(
+    side_a: Sequence[Similarities], side_b: Sequence[Similarities], *, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, Interval]:
+    """Mean AUROC of A's trackers minus that of B's, and its interval over resampled pairs.
+
+    Args:
+        side_a: One per tracker (seed), all on the same pairs.
+        side_b: Likewise.
+        resamples: How many.
+        seed: Of the resampling.
+
+    Raises:
+        ValueError: if the trackers were not measured on equally many pairs.
+    """
+    counts = {len(each.targets) for each in (*side_a, *side_b)}
+    if len(counts) != 1:
+        raise ValueError(f"trackers were measured on {sorted(counts)} pairs; expected the same pairs for all")
+    (count,) = counts
+    net: Floats = np.mean([_wins(each.targets, each.look_alikes) for each in side_a], axis=0)
+    net = net - np.mean([_wins(each.targets, each.look_alikes) for each in side_b], axis=0)
+    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
+    weights = draws.astype(np.float64)
+    # AUROC of a resample in which pair i occurs w_i times: Σ_ij w_i w_j wins_ij / n².
+    values = np.einsum("ri,ri->r", weights @ net, weights) / count**2
+    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(net.mean()), Interval(float(low), float(high))
