@@ -36,6 +36,7 @@ SIDES = ("a", "b")
 OPTIONS = frozenset({"preset", "backbone", "matcher", "head", "loss", "postprocessor"})
 PAIRS = 20_000
 SEEDS = 3
+LEAST_SEQUENCES = 20  # of fewer, resampling does not show how much they differ
 DONE = "trained.json"
 RUNS = "runs"
 
@@ -233,14 +234,21 @@ def _markdown(comparison: Comparison, budget: Budget, outcome: Outcome) -> Itera
     yield ""
     yield f"A − B: **{outcome.difference:+.3f}**, {CONFIDENCE:.0%} interval {low:+.3f} … {high:+.3f}."
     yield ""
-    yield _SAID[outcome.verdict]
+    yield f"{_SAID[outcome.verdict]} A is above B under {_seeds_for_a(outcome)} of {budget.seeds} seeds."
     yield ""
+    if outcome.sequences < LEAST_SEQUENCES or budget.seeds < SEEDS:
+        yield f"**Too little for a verdict**: expected {LEAST_SEQUENCES} sequences and {SEEDS} seeds, or more."
+        yield ""
     yield (
         f"{budget.pairs} pairs per training, {budget.seeds} seeds, {outcome.sequences} sequences; the interval is of "
         f"{RESAMPLES} resamples of the sequences, each with its mean over seeds. It says how far the result depends on "
         "the choice of sequences; how far it depends on the seed, the columns show. A small budget favours what learns "
         "quickly, so this is no statement about long trainings."
     )
+
+
+def _seeds_for_a(outcome: Outcome) -> int:
+    return sum(a > b for a, b in zip(outcome.by_seed["a"], outcome.by_seed["b"], strict=True))
 
 
 _SAID = {

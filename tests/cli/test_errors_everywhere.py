@@ -145,6 +145,65 @@ def test_an_opencv_that_cannot_be_loaded_is_explained_in_one_line(folder, argume
     assert "opencv-python-headless" in line
 
 
+LATE = """
+from trackcli import DatasetSpec, TrackerSpec, hookimpl
+
+@hookimpl
+def trackcli_datasets():
+    yield DatasetSpec(name="late", summary="Fails late", reader="acme_late:Reader")
+
+@hookimpl
+def trackcli_trackers():
+    yield TrackerSpec(name="late", summary="Fails late", factory="acme_late:Tracker")
+
+class Reader:
+    name = "late"
+
+    def __init__(self, root, split):
+        self.root = root
+
+    def images(self):
+        print("talks")
+        yield from ()
+        raise KeyError("reel")
+
+class Tracker:
+    name = "late"
+
+    def start(self, image, boxes_xywh):
+        pass
+
+    def update(self, image):
+        raise KeyError("reel")
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("cache", "build", "--dataset", "late", "--root", ".", "-o", "c"),
+            "the reader of dataset 'late' failed (KeyError: 'reel'); acme 2.0, which provides it, is broken",
+        ),
+        (
+            ("track", "data/a/img", "--init", "1,2,30,30", "--tracker", "late", "-q", "-o", "b.txt"),
+            "acme 2.0 failed (KeyError: 'reel')",
+        ),
+    ],
+)
+def test_a_plugin_that_fails_while_it_is_used_is_named_in_one_line(folder, arguments, message) -> None:
+    metadata = folder / "site" / "acme-2.0.dist-info"
+    metadata.mkdir(parents=True)
+    (folder / "site" / "acme_late.py").write_text(LATE)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 2.0\n")
+    (metadata / "entry_points.txt").write_text("[trackcli]\nacme = acme_late\n")
+    done = run(*arguments, "--json", cwd=folder, env={"PYTHONPATH": str(folder / "site")})
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["exit_code"]) == (4, 4)
+    assert answer["error"].startswith(message)
+    assert "--debug" in answer["error"]
+
+
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 

@@ -146,7 +146,7 @@ def test_an_unknown_component_suggests_the_nearest(registry: Registry) -> None:
     assert isinstance(error, UnknownNameError) and error.exit_code == 2
     assert str(error) == "unknown head 'rpm'; did you mean 'rpn'?"
     assert str(refusal(registry, matcher={"name": "dw-xcor"})) == "unknown matcher 'dw-xcor'; did you mean 'dw-xcorr'?"
-    assert str(refusal(registry, preset="siamrpn")) == "unknown preset 'siamrpn'; did you mean 'siamrpn-pp'?"
+    assert str(refusal(registry, preset="siamrpm")) == "unknown preset 'siamrpm'; did you mean 'siamrpn'?"
 
 
 @pytest.mark.parametrize(

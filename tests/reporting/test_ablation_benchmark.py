@@ -61,6 +61,23 @@ def test_the_other_way_round_is_said_too(modules: Any) -> None:
     assert "| A | `preset=p` | 0.350 | 0.450 | 0.250 |" in text
 
 
+@pytest.mark.parametrize(("sequences", "seeds", "too_few"), [(2, 3, True), (20, 1, True), (20, 3, False)])
+def test_too_few_sequences_or_seeds_are_said_to_be(modules: Any, sequences: int, seeds: int, too_few: bool) -> None:
+    ablation = modules[0]
+    outcome = ablation.compare(success([0.1] * sequences, seeds), seeds)
+    budget = ablation.Budget(2000, seeds, Path("cache"), Path("dev"), "cpu", None, 1, ())
+    text = ablation.as_markdown(ablation.Comparison("x", "preset=p", "preset=q"), budget, outcome)
+    assert ("**Too little for a verdict**: expected 20 sequences and 3 seeds, or more." in text) == too_few
+
+
+def test_it_is_said_how_many_seeds_agree(modules: Any) -> None:
+    ablation = modules[0]
+    outcome = ablation.compare(success([0.05, 0.06]), 2)  # A is 0.1 higher under seed 0, and 0.1 lower under seed 1
+    budget = ablation.Budget(2000, 2, Path("cache"), Path("dev"), "cpu", None, 1, ())
+    text = ablation.as_markdown(ablation.Comparison("x", "preset=p", "preset=q"), budget, outcome)
+    assert "A is above B under 1 of 2 seeds." in text
+
+
 def test_words_become_options_and_settings(modules: Any) -> None:
     ablation = modules[0]
     budget = ablation.Budget(2000, 1, Path("cache"), Path("dev"), "cpu", None, 1, ())

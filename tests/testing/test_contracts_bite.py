@@ -108,7 +108,7 @@ def test_a_contract_without_a_component_is_told():
     class Empty(LinkContract):
         pass
 
-    fails(Empty, "test_settings_round_trip", "names no component")
+    fails(Empty, "test_settings_round_trip", "names no postprocessor")
 
 
 @pytest.mark.parametrize(

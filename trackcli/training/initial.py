@@ -92,5 +92,9 @@ def _about_fresh(model: TrackerModel, fresh: frozenset[str]) -> str:
     without = sum(name in fresh for name in names)
     if not without:
         return ""
-    which = "the backbone starts" if without == len(names) else f"{without} of the backbone's parameters start"
-    return f"{which} without weights and trains from the first step, whatever is frozen (--init-backbone gives some)"
+    which = (
+        "the backbone starts without weights and trains"
+        if without == len(names)
+        else f"{without} of the backbone's parameters start without weights and train"
+    )
+    return f"{which} from the first step, whatever is frozen (--init-backbone gives some)"

@@ -53,9 +53,10 @@ def literal_regions(
 ) -> tuple[list[int], list[int]]:
     """Rank, suppress, tell apart: indices of positive and hard negative candidates of the only row, best first."""
     boxes, scores = candidates.boxes_xyxy[0], candidates.scores[0].tolist()
+    between = box_iou(boxes[:, None], boxes[None]).tolist()
     kept: list[int] = []
     for index in sorted(range(len(scores)), key=lambda place: -scores[place]):
-        if all(box_iou(boxes[index], boxes[other]).item() <= config.nms_iou for other in kept):
+        if all(between[index][other] <= config.nms_iou for other in kept):
             kept.append(index)
     overlaps = {index: 0.0 if truth is None else box_iou(boxes[index], truth).item() for index in kept}
     positives = [index for index in kept if truth is not None and overlaps[index] > config.positive_iou]
