@@ -190,3 +190,8 @@ def test_a_smaller_ratio_leaves_the_box_s_rim_negative() -> None:
             value = output.centerness[0, 5 * row + column].item()
             total += wanted * math.log1p(math.exp(-value)) + (1 - wanted) * math.log1p(math.exp(value))
     assert single.item() == pytest.approx(total / 9, rel=1e-5)
+
+    everywhere = terms_of(outputs, batch, positive_ratio=0.25)["centerness"]
+    middle = {5 * row + column for row in (1, 2, 3) for column in (1, 2, 3)}
+    rim = [math.log1p(math.exp(output.centerness[0, point].item())) for point in range(25) if point not in middle]
+    assert everywhere.item() == pytest.approx((total + sum(rim)) / 25, rel=1e-5)
