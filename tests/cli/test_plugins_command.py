@@ -125,7 +125,8 @@ def test_show_takes_a_distribution_before_the_name(plugins):
 def test_show_of_an_unknown_name_suggests_one_and_mentions_the_broken_plugin(plugins):
     done = run("plugins", "show", "dw-xcor", path=plugins)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == (
+    line = done.stderr.splitlines()[-1]  # plugins that happen to be installed here are mentioned after that
+    assert line.startswith(
         "error: unknown component 'dw-xcor'; did you mean 'dw-xcorr'?; a plugin that may provide it failed to load: "
         "torn-trackers (ModuleNotFoundError: No module named 'no_such_package_anywhere')"
     )

@@ -23,7 +23,7 @@ from trackcli.reporting.charts import (
 
 # One unit is one CSS pixel on a desktop. Charts are drawn for the width of a phone and scale up from there.
 WIDTH, HEIGHT = 420, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 16, 10, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 16, 10, 40  # on the left as much as 0.00575 and the name beside it take
 _LINE_HEIGHT = 13
 _CHARACTER = 6.4  # mean width of a letter at the page's chart font, for keeping labels apart
 
