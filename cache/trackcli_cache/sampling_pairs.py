@@ -97,7 +97,7 @@ class PairSampler:
         self._videos = Odds.over(np.flatnonzero(several), _video_weights(table, several, weights))
         self._stills = Odds.over(np.flatnonzero(~several), _still_weights(table, several, weights, settings))
         self._sprites = np.flatnonzero(~several & table.outlined[table.starts[:-1]])
-        self._settings = self._available(settings, warn)
+        self._settings = self._available(settings, weights, warn)
         self._by_category = self._category_odds(several)
 
     def draw(self, sample_id: int) -> tuple[PairPlan, np.random.Generator]:
@@ -228,7 +228,7 @@ class PairSampler:
         groups = zip(present, np.split(order, first[1:]), strict=True)
         return {int(category): Odds.over(group, weights[group]) for category, group in groups if category >= 0}
 
-    def _available(self, settings: PairSettings, warn: Callable[[str], None]) -> PairSettings:
+    def _available(self, settings: PairSettings, weights: Sequence[float], warn: Callable[[str], None]) -> PairSettings:
         """The settings, renormalised where the data lacks what a kind needs."""
         table = self._objects
         changes: dict[str, float] = {}
@@ -253,11 +253,18 @@ class PairSampler:
             changes["look_alike"] = 0.0
             missing.append("no neighbours of one category: no look-alikes")
         unknown = settings.max_gaps.keys() - {name for cache in self._caches for name in _names(cache)}
-        unknown_gaps = f"sampler.max_gaps names {', '.join(sorted(unknown))}, which no cache is called"
-        has = [f"the data has {'; '.join(missing)}"] if missing else []
-        if has or unknown:
-            warn("; ".join([*has, *([unknown_gaps] if unknown else [])]))
+        said = [f"the data has {'; '.join(missing)}"] if missing else []
+        if unknown:
+            said.append(f"sampler.max_gaps names {', '.join(sorted(unknown))}, which no cache is called")
+        if len(set(weights)) > 1 and not self._have_rivals():
+            said.append("weights change nothing: one cache has all sequences and one all stills; sampler.video decides")
+        if said:
+            warn("; ".join(said))
         return replace(settings, **changes)  # type: ignore[arg-type]  # only shares are changed
+
+    def _have_rivals(self) -> bool:
+        """Whether any two caches supply the same kind of pair, so that their weights matter."""
+        return any(len(np.unique(self._objects.caches[odds.items])) > 1 for odds in (self._videos, self._stills))
 
 
 def _names(cache: CropCache) -> tuple[str, str]:

@@ -194,3 +194,13 @@ def test_many_skipped_images_are_listed_up_to_ten(root, tmp_path):
     assert built.stdout.endswith("skipped 14 images\n")
     assert built.stderr.count("is no image that can be decoded") == 10
     assert built.stderr.endswith("… and 4 more; -v lists all, and manifest.json does\n")
+    described = trackcli("cache", "info", tmp_path / "cache").stdout
+    assert described.count("is no image that can be decoded") == 10
+    assert "            … and 4 more; --json lists all\n" in described
+
+
+def test_info_says_what_was_asked_for(root, tmp_path):
+    trackcli("cache", "build", "--root", root, "-o", tmp_path / "cache", "--limit", "1")
+    described = trackcli("cache", "info", tmp_path / "cache").stdout
+    assert f"from        folder {root}, only the first 1 image (--limit)\n" in described
+    assert "sequences   1 video, 0 collections of stills\n" in described

@@ -93,17 +93,17 @@ def test_a_named_preset_needs_no_note_about_it(registry: Registry) -> None:
 
 def test_settings_lie_over_the_presets(registry: Registry) -> None:
     completed = complete(
-        {"preset": "default", "matcher": {"channels": 32}, "train": {"batch": 4}}, registry, ["head.hidden=64"]
+        {"preset": "default", "matcher": {"channels": 32}, "train": {"batch": 4}}, registry, ["head.channels=64"]
     )
-    assert completed.recipe.matcher.settings == {"channels": 32, "template_cells": 8}
-    assert completed.recipe.head.settings == {"hidden": 64}
+    assert completed.recipe.matcher.settings == {"channels": 32}
+    assert completed.recipe.head.settings == {"channels": 64}
     assert (completed.recipe.train.batch, completed.recipe.train.steps) == (4, 3600)
 
 
 def test_settings_of_a_presets_component_do_not_carry_over_to_another(registry: Registry) -> None:
     recipe = complete({"preset": "default", "matcher": {"name": "xcorr"}}, registry).recipe
     assert recipe.matcher.settings == {}
-    assert recipe.head.settings == {"hidden": 128}, "the other parts keep theirs"
+    assert recipe.head.settings == {"channels": 128}, "the other parts keep theirs"
 
 
 def test_another_head_drops_the_presets_losses_and_postprocessors(registry: Registry) -> None:

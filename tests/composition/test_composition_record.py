@@ -23,7 +23,7 @@ SHARES = st.floats(0, 1)
 RECIPES = st.fixed_dictionaries(
     {},
     optional={
-        "preset": st.sampled_from(["default", "siamrpn-pp"]),
+        "preset": st.sampled_from(["siamrpn-pp", "siamrpn-pp-resnet50"]),
         "matcher": st.fixed_dictionaries({}, optional={"channels": st.integers(8, 64), "shared": st.booleans()}),
         "head": st.fixed_dictionaries({}, optional={"scale": st.floats(1, 16), "hidden": st.integers(8, 64)}),
         "loss": st.just([{"name": "rpn"}]) | st.just([{"name": "trackcli:rpn", "weight": 0.25}]),

@@ -121,6 +121,17 @@ def test_a_plugins_dataset_is_opened_with_root_and_split(tmp_path: Path) -> None
     assert list(first.images()) == []
 
 
+@pytest.mark.parametrize("name", sorted(DATASETS))
+def test_an_empty_root_is_answered_with_what_was_looked_for_where_and_the_tree(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError) as caught:
+        next(iter(open_dataset(name, tmp_path).images()))
+    first, _, tree = str(caught.value).partition("\n")
+    assert first.startswith("looked for ")
+    assert f" in {tmp_path}" in first
+    assert "ROOT/" in tree
+    assert tree == DATASETS[name].tree
+
+
 def test_an_unknown_dataset_suggests_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"^unknown dataset 'taep'; did you mean 'tape'\?$"):
         open_dataset("taep", tmp_path, registry=registry_with(spec()))

@@ -234,7 +234,7 @@ def trackcli_trackers() -> Iterable[TrackerSpec]:
     """Trackers with weights."""
     yield TrackerSpec(
         name="default",
-        summary="General-purpose tracker: ResNet-18, depth-wise correlation, anchors",
+        summary="General-purpose tracker: ResNet-18, template attention, anchor-free",
         package="trackcli.weights",
         file="default.safetensors",
         card="default.md",

@@ -55,12 +55,13 @@ SIAMRPN: dict[str, Any] = {
 }
 
 DEFAULT: dict[str, Any] = {
-    # The shipped tracker: small enough to carry, layer2 and layer3 at one stride, trained on stills, pasted objects and
-    # a little video. `weights/default.md` says on which data and with what result.
+    # The shipped tracker: small enough to carry, layer2 and layer3 at one stride, template attention and an anchor-free
+    # head, trained on stills, pasted objects and a little video. `weights/default.md` says on which data and with what
+    # result.
     "backbone": {"name": "resnet18", "depth": 3, "max_stride": 8, "norm": "folded"},
-    "matcher": {"name": "dw-xcorr", "channels": 112, "template_cells": 8},
-    "head": {"name": "rpn", "hidden": 128},
-    "loss": [{"name": "rpn"}],
+    "matcher": {"name": "template-attention", "channels": 128},
+    "head": {"name": "point", "channels": 128},
+    "loss": [{"name": "point"}],
     "postprocessor": [
         {"name": "scale-penalty", "k": 0.02},
         {"name": "cosine-window", "influence": 0.25},
@@ -68,17 +69,17 @@ DEFAULT: dict[str, Any] = {
         {"name": "smooth-size", "rate": 0.6},
         {"name": "clip"},
     ],
-    "crop": {"template_size": 128, "search_size": 256, "context": 0.5},
+    "crop": {"template_size": 128, "search_size": 288, "context": 0.5},
     "sampler": {
         "video": 0.22,
-        "paste": 0.6,
+        "paste": 0.55,
         "distractors": 3,
-        "negative": 0.07,
+        "negative": 0.1,
         "min_size": 16,
-        "person_cap": 0.12,
+        "person_cap": 0.15,
         "template": {"shift": 6, "scale": 0.1, "aspect": 0.05, "rotation": 5, "low_resolution": 0.2},
         "search": {
-            "shift": 64,
+            "shift": 80,
             "scale": 0.35,
             "aspect": 0.2,
             "rotation": 15,
@@ -97,10 +98,10 @@ DEFAULT: dict[str, Any] = {
         "weight_decay": 1e-2,
         "clip": 5.0,
         "backbone_factor": 0.1,
-        "unfreeze": {"layer3": 0.25},
+        "unfreeze": {"layer3": 0.12, "layer2": 0.65},
         "ema": 0.999,
         "precision": "bf16",
-        "batch": 16,
+        "batch": 24,
         "steps": 3600,
     },
 }

@@ -26,12 +26,16 @@ def show_images(
         console: Where it is shown.
         clock: The time in seconds.
     """
-    began, last = clock(), [clock()]
+    began: list[float] = []
+    last = clock()
     with console.progress() as progress:
         task = progress.add_task("reading annotations", total=None, rate="")
 
         def show(state: BuildProgress) -> None:
-            rate = state.images_encoded / max(clock() - began, 1e-3)
+            nonlocal last
+            if not began:  # reading a large dataset's annotations takes minutes that are no part of the rate
+                began.extend((clock(), state.images_encoded))
+            rate = (state.images_encoded - began[1]) / max(clock() - began[0], 1e-3)
             progress.update(
                 task,
                 description="cutting crops",
@@ -39,8 +43,8 @@ def show_images(
                 total=state.images_total,
                 rate=f"{rate:.0f} images/s",
             )
-            if progress.disable and clock() - last[0] >= LOG_SECONDS:
-                last[0] = clock()
+            if progress.disable and clock() - last >= LOG_SECONDS:
+                last = clock()
                 console.note(log_line(state, rate))
 
         yield show
@@ -56,6 +60,7 @@ def show_shards(console: Console, doing: str) -> Iterator[Callable[[int, int], N
 
 def log_line(state: BuildProgress, rate: float) -> str:
     """The state as a line of text; the rate is that of the images encoded in this run."""
-    left = (state.images_total - state.images) / rate if rate else 0.0
-    hours, minutes = divmod(round(left / 60), 60)
-    return f"{state.images} of {state.images_total} images, {rate:.0f} images/s, {hours}:{minutes:02d} h left"
+    from trackcli.cli.train_progress import format_seconds
+
+    text = f"{state.images} of {state.images_total} images, {rate:.0f} images/s"
+    return f"{text}, {format_seconds((state.images_total - state.images) / rate)} left" if rate else text

@@ -25,6 +25,7 @@ def summarise(manifest: Manifest, path: Path) -> dict[str, Any]:
         "path": str(path),
         "dataset": manifest.dataset,
         "root": manifest.root,
+        "limit": manifest.limit,
         "images": manifest.images,
         "objects": manifest.records,
         "sequences": len(manifest.sequences),
@@ -46,13 +47,14 @@ def describe(cache: CropCache) -> list[str]:
     videos = sum(not sequence.still for sequence in cache.sequences)
     return [
         f"cache       {cache.path}",
-        f"from        {manifest.dataset} {manifest.root}",
+        f"from        {manifest.dataset} {manifest.root}{_limit_text(manifest)}",
         f"objects     {len(cache)} in {manifest.images} images, {int(cache.has_polygon.sum())} with an outline",
-        f"sequences   {videos} videos, {len(cache.sequences) - videos} collections of stills",
+        f"sequences   {_counted(videos, 'video')}, {_counted(len(cache.sequences) - videos, 'collection')} of stills",
         f"categories  {len(cache.categories)}",
         f"marked      {_marks_text(cache)}",
         f"absent      {manifest.absent}",
         f"skipped     {_skipped_text(manifest)}",
+        *(f"            {line}" for line in _skipped_images(manifest, SKIPPED_SHOWN)),
         f"crops       {settings.exemplar_crop_side} px exemplar, {settings.search_crop_side} px search, {cache.codec}",
         f"shards      {len(manifest.shards)}, {manifest.size_bytes / 2**20:.1f} MiB",
     ]
@@ -126,6 +128,16 @@ def _marks_text(cache: CropCache) -> str:
     counts = {mark.name or "": int((cache.marks & mark != 0).sum()) for mark in Mark if mark}
     named = [f"{count} {name.lower().replace('_', ' ')}" for name, count in counts.items() if count]
     return ", ".join(named) or "none"
+
+
+def _limit_text(manifest: Manifest) -> str:
+    return "" if manifest.limit is None else f", only the first {_counted(manifest.limit, 'image')} (--limit)"
+
+
+def _skipped_images(manifest: Manifest, most: int) -> list[str]:
+    images = manifest.skipped.images
+    lines = [f"{path}: {reason}" for path, reason in images[:most]]
+    return [*lines, f"… and {len(images) - most} more; --json lists all"] if len(images) > most else lines
 
 
 def _skipped_text(manifest: Manifest) -> str:

@@ -28,9 +28,9 @@ def plans_of(caches: list[CropCache], weights: list[float] | None = None, **sett
     return [sampler.draw(number)[0] for number in range(DRAWN)]
 
 
-def warnings_of(caches: list[CropCache], **settings) -> list[str]:
+def warnings_of(caches: list[CropCache], weights: list[float] | None = None, **settings) -> list[str]:
     complaints: list[str] = []
-    PairSampler(caches, [1.0] * len(caches), PairSettings(**settings), seed=0, warn=complaints.append)
+    PairSampler(caches, weights or [1.0] * len(caches), PairSettings(**settings), seed=0, warn=complaints.append)
     return complaints
 
 
@@ -91,6 +91,12 @@ def test_four_pairs_from_videos_to_one_still(videos: CropCache, stills: CropCach
 def test_caches_are_drawn_from_by_their_weights_and_not_by_their_sizes(stills: CropCache, gradients: CropCache) -> None:
     plans = plans_of([stills, gradients], [3.0, 1.0], video=0.0, negative=0.0)
     assert sum(plan.template.cache == 0 for plan in plans) / DRAWN == pytest.approx(0.75, abs=0.06)
+
+
+def test_weights_that_change_nothing_are_worth_a_word(videos: CropCache, stills: CropCache) -> None:
+    assert "weights change nothing" in warnings_of([videos, stills], [1.0, 0.5])[0]
+    assert warnings_of([videos, stills], [1.0, 1.0]) == []
+    assert warnings_of([videos, stills, stills], [1.0, 1.0, 0.5]) == []
 
 
 def test_the_share_of_persons_is_capped(stills: CropCache) -> None:
