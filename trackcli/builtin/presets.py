@@ -63,10 +63,10 @@ DEFAULT: dict[str, Any] = {
     "head": {"name": "point", "channels": 128},
     "loss": [{"name": "point"}],
     "postprocessor": [
-        {"name": "scale-penalty", "k": 0.02},
-        {"name": "cosine-window", "influence": 0.25},
+        {"name": "scale-penalty", "k": 0.06},
+        {"name": "cosine-window", "influence": 0.2},
         {"name": "select"},
-        {"name": "smooth-size", "rate": 0.6},
+        {"name": "smooth-size", "rate": 1.0},
         {"name": "clip"},
     ],
     "crop": {"template_size": 128, "search_size": 288, "context": 0.5},
