@@ -102,6 +102,9 @@ class Processes:
                     process.terminate()
                 for process in workers_left:
                     process.join(_SECONDS_TO_END)
+                    if process.is_alive():  # still importing, on a busy machine, and deaf
+                        process.kill()
+                        process.join()
                 raise
 
     def _collect(
