@@ -56,7 +56,8 @@ def test_the_tour_runs_from_beginning_to_end(tmp_path, monkeypatch):
     assert len((tmp_path / "boxes.txt").read_text().splitlines()) == 8
     for made in ("boxes.csv", "boxes.jsonl", "tracked.mp4", "both.mp4", "runs/first/tracker.safetensors"):
         assert (tmp_path / made).stat().st_size > 0
-    assert {path.name for path in (tmp_path / "results" / "folder").iterdir()} == {"default", "first", "hold"}
+    kept = {path.name for path in (tmp_path / "results" / "folder").iterdir()}
+    assert kept == {"default", "first", "hold", "evaluation.json"}
 
 
 @pytest.mark.parametrize("code", blocks("python"), ids=["load", "compose"])

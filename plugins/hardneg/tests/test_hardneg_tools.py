@@ -17,6 +17,7 @@ from trackcli_cache.folder import FolderDataset
 from trackcli_hardneg.score_maps import score_maps
 from trackcli_hardneg.separation import Similarities, auroc, auroc_difference, nearest_look_alikes
 
+import trackcli
 from trackcli.contracts.training import Batch
 from trackcli.errors import UsageError
 from trackcli.testing.scenes import synthetic_clip
@@ -121,7 +122,8 @@ def test_score_maps_draws_a_row_per_frame_and_a_panel_per_tracker_and_kind(tmp_p
     clip_and_tracker = (str(tmp_path / "clip"), "--tracker", "default")
     done = run("score-maps", *clip_and_tracker, "--frames", "2,4", "-o", str(picture))
     assert done.returncode == 0, done.stderr
-    assert cv2.imread(str(picture)).shape == (2 * 256, 3 * 256, 3)
+    side = trackcli.load("default", device="cpu").model.crop.search_size
+    assert cv2.imread(str(picture)).shape == (2 * side, 3 * side, 3)
     with pytest.raises(UsageError, match=r"exists; add --force"):
         score_maps(tmp_path / "clip", ["default"], picture, "2")
     with pytest.raises(UsageError, match=r"--frames 99: clip has 6 frames"):
