@@ -46,7 +46,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/mypy benchmarks examples
-	$(if $(PLUGINS),$(BIN)/mypy $(wildcard plugins/*/trackcli_*))
+	$(if $(PLUGINS),$(BIN)/mypy $(filter-out %.egg-info,$(wildcard plugins/*/trackcli_*)))
 
 pytest: $(STAMP)
 	$(PYTEST)
