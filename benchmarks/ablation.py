@@ -51,6 +51,7 @@ class Comparison:
         b: Words of the other.
         claim: What the source says, in a sentence.
         source: Where it says so.
+        both: Words in front of those of each side.
     """
 
     name: str
@@ -58,10 +59,11 @@ class Comparison:
     b: str
     claim: str = ""
     source: str = ""
+    both: str = ""
 
     def words(self, side: str) -> list[str]:
         """``KEY=VALUE`` words of a side."""
-        return (self.a if side == "a" else self.b).split()
+        return [*self.both.split(), *(self.a if side == "a" else self.b).split()]
 
 
 @dataclass(frozen=True)
@@ -266,14 +268,16 @@ def load_comparisons(root: Path = HERE.parent) -> dict[str, Comparison]:
     """
     found: dict[str, Comparison] = {}
     for path in [root / "benchmarks" / "comparisons.toml", *sorted(root.glob("plugins/*/comparisons.toml"))]:
-        for name, entry in tomllib.loads(path.read_text(encoding="utf-8")).items() if path.is_file() else ():
+        entries = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        both = entries.pop("both", "")
+        for name, entry in entries.items():
             if name in found:
                 raise SystemExit(f"error: {path}: comparison {name!r} is there twice; expected each name once")
             try:
-                found[name] = Comparison(name, **entry)
+                found[name] = Comparison(name, **{"both": both, **entry})
             except TypeError as error:
                 raise SystemExit(
-                    f"error: {path}: [{name}] must have a, b and may have claim, source ({error})"
+                    f"error: {path}: [{name}] must have a, b and may have claim, source, both ({error})"
                 ) from error
     return found
 
@@ -286,8 +290,8 @@ def refuse_another_comparison(output: Path, comparison: Comparison, budget: Budg
     """
     path = output / "request.json"
     request = {
-        "a": comparison.a,
-        "b": comparison.b,
+        "a": comparison.words("a"),
+        "b": comparison.words("b"),
         "pairs": budget.pairs,
         "data": str(budget.data.resolve()),
         "dev": str(budget.dev.resolve()),

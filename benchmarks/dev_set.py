@@ -86,7 +86,7 @@ def build(train: Path, output: Path, *, sequences: int, frames: int) -> Split:
     for folder in sorted((train / "video").iterdir()):
         if folder.name not in split.videos:
             _copy_tree(folder, output / "train" / folder.name)
-    for folder in _collections(train / "images"):
+    for folder in collections_in(train / "images"):
         _copy_collection(folder, output / "train" / folder.name, split)
     content = {"videos": list(split.videos), "images": sorted(split.images)}
     (output / "split.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -98,7 +98,7 @@ def choose_split(train: Path) -> Split:
     videos = tuple(name for name in HELD_VIDEOS if (train / "video" / name).is_dir())
     files = [
         (f"{folder.name}/{path.name}", path)
-        for folder in _collections(train / "images")
+        for folder in collections_in(train / "images")
         for path in sorted((folder / IMAGE_FOLDER).iterdir())
     ]
     contents = {key: hashlib.sha256(path.read_bytes()).hexdigest() for key, path in files}
@@ -120,7 +120,7 @@ def _is_held(stem: str) -> bool:
     return int.from_bytes(hashlib.sha256(stem.encode()).digest()[:4], "big") < HELD_SHARE * 2**32
 
 
-def _collections(images: Path) -> list[Path]:
+def collections_in(images: Path) -> list[Path]:
     return [folder for folder in sorted(images.iterdir()) if is_stills(folder)]
 
 
@@ -173,17 +173,17 @@ def _choose_alike(rng: np.random.Generator, target: Cutout, cutouts: list[Cutout
 def _held_material(images: Path, split: Split) -> tuple[list[Cutout], list[Path]]:
     cutouts: list[Cutout] = []
     photographs: list[Path] = []
-    for folder in _collections(images):
+    for folder in collections_in(images):
         photographs += [
             path for path in sorted((folder / IMAGE_FOLDER).iterdir()) if f"{folder.name}/{path.name}" in split.images
         ]
         for image in read_stills(folder):
             if f"{folder.name}/{image.path.name}" in split.images:
-                cutouts += _cut_out(image)
+                cutouts += cut_out(image)
     return cutouts, photographs
 
 
-def _cut_out(source: SourceImage) -> Iterator[Cutout]:
+def cut_out(source: SourceImage) -> Iterator[Cutout]:
     """The outlined objects of an image that are large enough, and not most of it."""
     usable = [one for one in source.objects if one.polygons and one.category not in _NO_OBJECT]
     if not usable:

@@ -137,6 +137,8 @@ def test_named_comparisons_come_from_the_project_and_its_plugins(modules: Any, t
         (tmp_path / place).mkdir(parents=True)
     (tmp_path / "plugins/mine/comparisons.toml").write_text('[mine]\na = "x=1"\nb = "x=2"\n')
     assert ablation.load_comparisons(tmp_path)["mine"].words("b") == ["x=2"]
+    (tmp_path / "plugins/mine/comparisons.toml").write_text('both = "y=0"\n[mine]\na = "x=1"\nb = "x=2"\n')
+    assert ablation.load_comparisons(tmp_path)["mine"].words("b") == ["y=0", "x=2"]
     (tmp_path / "benchmarks/comparisons.toml").write_text('[mine]\na = "x=1"\nb = "x=2"\n')
     with pytest.raises(SystemExit, match="'mine' is there twice"):
         ablation.load_comparisons(tmp_path)
