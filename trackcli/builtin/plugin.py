@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from trackcli_cache.catalogue import DATASETS
 
-from trackcli.builtin.presets import DEFAULT, SIAMRPN, SIAMRPN_PP, SIAMRPN_PP_RESNET50
+from trackcli.builtin.presets import DEFAULT, FAST, SIAMRPN, SIAMRPN_PP, SIAMRPN_PP_RESNET50
 from trackcli.host.data_specs import DatasetSpec, SinkSpec
 from trackcli.host.hooks import hookimpl
 from trackcli.host.specs import (
@@ -226,6 +226,11 @@ def trackcli_presets() -> Iterable[PresetSpec]:
         name="default",
         summary="The recipe of the shipped tracker: small, trained on stills, pasted objects and video",
         recipe=DEFAULT,
+    )
+    yield PresetSpec(
+        name="fast",
+        summary="The recipe of the small shipped tracker: MobileNetV2, a smaller search region",
+        recipe=FAST,
     )
 
 

@@ -105,3 +105,13 @@ DEFAULT: dict[str, Any] = {
         "steps": 3600,
     },
 }
+
+FAST: dict[str, Any] = {
+    # The shipped small tracker: as above with a lighter backbone, whose layer3 and layer5 are joined at stride 8, and a
+    # smaller search region.
+    **DEFAULT,
+    "backbone": {"name": "mobilenetv2", "depth": 5, "max_stride": 8, "expand_first": True},
+    "crop": {"template_size": 128, "search_size": 256, "context": 0.5},
+    "sampler": {**DEFAULT["sampler"], "search": {**DEFAULT["sampler"]["search"], "shift": 64}},
+    "train": {**DEFAULT["train"], "unfreeze": {"layer4": 0.12, "layer3": 0.65}},
+}

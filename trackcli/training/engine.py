@@ -24,7 +24,7 @@ from trackcli.training.average import Average
 from trackcli.training.distributed import ALONE, World
 from trackcli.training.learning import Learning, LearningPlan, make_optimizer, set_rate
 from trackcli.training.parts import Parts
-from trackcli.training.precision import SMALLEST_SCALE, autocast, make_scaler
+from trackcli.training.precision import SMALLEST_SCALE, autocast, exact_grouped_convolutions, make_scaler
 from trackcli.training.schedule import check_schedule, rate_at
 from trackcli.training.spread import StepCounting, check_batch
 
@@ -96,6 +96,7 @@ class Engine:
             self.losses = build_losses(plan).to(device)
         if self.config.sync_batch_norm:
             self.model = _with_synchronised_norms(self.model, device, world)
+        exact_grouped_convolutions(self.model, self.config, self.device)
         if self.config.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = Average(self.model, self.config.ema) if self.config.ema else None
