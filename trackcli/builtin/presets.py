@@ -113,5 +113,4 @@ FAST: dict[str, Any] = {
     "backbone": {"name": "mobilenetv2", "depth": 5, "max_stride": 8, "expand_first": True},
     "crop": {"template_size": 128, "search_size": 256, "context": 0.5},
     "sampler": {**DEFAULT["sampler"], "search": {**DEFAULT["sampler"]["search"], "shift": 64}},
-    "train": {**DEFAULT["train"], "unfreeze": {"layer4": 0.12, "layer3": 0.65}},
 }
