@@ -1,14 +1,15 @@
 """Clips in which the target is gone for a while: start on A, cut to frames of B, return to A.
 
 For measuring whether a tracker says so (``gone.py``). B never shows A: videos are of different objects, pasted scenes
-share neither photograph nor cutout nor category, synthetic scenes are made up apart from one another. Everything follows
-from the data and a seed.
+share neither photograph nor cutout nor category, synthetic scenes are made up apart from one another. Harder, and a kind
+of its own: the scene goes on and only the target has vanished, look-alikes stay. Everything follows from the data and a
+seed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -28,8 +29,9 @@ from trackcli.video.images import read_image
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
-BEFORE, AWAY, AFTER = 15, 12, 13
+BEFORE, AWAY, AFTER = 10, 8, 10
 """Frames of A, of B, and of A again."""
+_CUTS_PER_VIDEO = 3
 _SYNTH_SIZE_WH = (480, 320)
 
 
@@ -56,7 +58,7 @@ class Clip:
     """A spliced clip.
 
     Attributes:
-        kind: ``video``, ``pasted`` or ``synth``.
+        kind: ``video``, ``pasted``, ``synth`` or ``vanished``.
         shown: The shot with the target.
         away: The shot without it, shown in between.
         lengths: Frames of the one, of the other, and of the first again.
@@ -109,14 +111,13 @@ def fitted(image: Image, size_wh: tuple[int, int]) -> Image:
 
 
 def video_clips(videos: Path, names: Sequence[str]) -> list[Clip]:
-    """Every video, cut to every other; shots are as long as the shorter of both allows."""
-    shots = [_video_shot(read_folder_sequence(videos / name)) for name in names if is_sequence(videos / name)]
-    lengths = (BEFORE, AWAY, AFTER)
+    """Every video that is long enough, cut to each of the next three."""
+    read = [read_folder_sequence(videos / name) for name in names if is_sequence(videos / name)]
+    shots = [_video_shot(sequence) for sequence in read if len(sequence) >= BEFORE + AFTER]
     return [
-        Clip("video", shown, away, lengths)
-        for shown in shots
-        for away in shots
-        if shown is not away and len(shown) >= BEFORE + AFTER and len(away) >= AWAY
+        Clip("video", shown, shots[(number + step) % len(shots)])
+        for number, shown in enumerate(shots)
+        for step in range(1, min(_CUTS_PER_VIDEO + 1, len(shots)))
     ]
 
 
@@ -161,7 +162,7 @@ def photographs(images: Path, wanted: Callable[[str], bool]) -> list[Photograph]
 
 
 def pasted_clips(seed: int, material: Sequence[Photograph], count: int) -> list[Clip]:
-    """Cut-and-paste scenes; what the second one shows shares no category with the first one's target.
+    """Cut-and-paste scenes, each cut to one that shares no category with its target, and to itself without its target.
 
     Raises:
         SystemExit: if there is too little to cut out.
@@ -179,7 +180,9 @@ def pasted_clips(seed: int, material: Sequence[Photograph], count: int) -> list[
         objects = [cutout for one in others for cutout in one.cutouts]
         several = [objects[int(rng.integers(len(objects)))] for _ in range(int(rng.integers(1, 4)))]
         away = _scene(rng, several[0], several[1:], others[int(rng.integers(len(others)))])
-        clips.append(Clip("pasted", _pasted_shot(f"pasted-{number:02d}", shown), _pasted_shot(several[0].category, away)))
+        shot = _pasted_shot(f"pasted-{number:02d}", shown)
+        clips.append(Clip("pasted", shot, _pasted_shot(several[0].category, away)))
+        clips.append(Clip("vanished", shot, _without_target(shown)))
     return clips
 
 
@@ -191,7 +194,7 @@ def clips_of(data: Path, split: Split, part: str, seed: int, count: int) -> list
         split: What ``dev_set.py`` holds back.
         part: ``dev`` (what is held back) or ``train`` (the rest).
         seed: Of scenes.
-        count: Pasted scenes; a third as many synthetic ones.
+        count: Pasted scenes, each for two clips; a third as many synthetic ones.
     """
     held = part == "dev"
     videos = data / "train" / "video"
@@ -209,6 +212,13 @@ def _pasted_shot(name: str, scene: PastedScene) -> Shot:
     return Shot(name, scene.paint, scene.boxes_xywh())
 
 
+def _without_target(scene: PastedScene) -> Shot:
+    """The same scene, a little later, with everything in it but the target."""
+    layers = tuple(layer for place, layer in enumerate(scene.layers) if place != scene.target)
+    empty = replace(scene, layers=layers)
+    return Shot("vanished", lambda index: empty.paint(BEFORE + index), np.full((BEFORE + AFTER, 4), np.nan))
+
+
 def _scene(
     rng: np.random.Generator, target: Cutout, behind: Sequence[Cutout], photograph: Photograph
 ) -> PastedScene:
@@ -217,9 +227,10 @@ def _scene(
 
 
 def _alike(rng: np.random.Generator, target: Cutout, sources: Sequence[Photograph]) -> list[Cutout]:
-    """0 to 2 objects of the target's category beside it."""
-    alike = [cutout for one in sources for cutout in one.cutouts if cutout.category == target.category]
-    return [alike[int(rng.integers(len(alike)))] for _ in range(int(rng.integers(3)))]
+    """0 to 2 other objects of the target's category, if there are any. Not its twin: nobody could tell it is gone."""
+    objects = [cutout for one in sources for cutout in one.cutouts]
+    alike = [cutout for cutout in objects if cutout.category == target.category and cutout is not target]
+    return [alike[int(rng.integers(len(alike)))] for _ in range(int(rng.integers(3)))] if alike else []
 
 
 def _other_photograph(rng: np.random.Generator, material: Sequence[Photograph], path: Path) -> Photograph:

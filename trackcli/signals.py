@@ -17,20 +17,34 @@ def signals_held() -> Iterator[None]:
     for an encoder, packets that the rest of the video leans on. Outside the main thread, which alone receives
     signals, this does nothing.
     """
+    came: list[int] = []
+    try:
+        with signals_noted() as came:
+            yield
+    finally:
+        for number in came[:1]:
+            signal.raise_signal(number)
+
+
+@contextmanager
+def signals_noted() -> Iterator[list[int]]:
+    """Note SIGINT and SIGTERM instead of acting on them; outside the main thread there are none to note.
+
+    Yields:
+        The numbers of those that came so far.
+    """
+    came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield came
         return
-    caught: list[int] = []
 
     def remember(number: int, frame: FrameType | None) -> None:
-        caught.append(number)
+        came.append(number)
 
     previous = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield came
     finally:
         for number, handler in previous.items():
             # None stands for a handler that was not installed from Python and cannot be put back.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        for caught_number in caught[:1]:
-            signal.raise_signal(caught_number)

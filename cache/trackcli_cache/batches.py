@@ -173,9 +173,8 @@ class _Filling:
     search_images: NDArray[np.uint8]
 
     def fill(self, maker: PairMaker, rows: range) -> list[PairLabels]:
-        return [
-            maker.make(int(self.sample_ids[row]), self.template_images[row], self.search_images[row]) for row in rows
-        ]
+        part = slice(rows.start, rows.stop)
+        return maker.make_all(self.sample_ids[part].tolist(), self.template_images[part], self.search_images[part])
 
     def finished(self, labels: Sequence[PairLabels]) -> PairBatch:
         size, most = len(labels), max(len(pair.objects_xyxy) for pair in labels)

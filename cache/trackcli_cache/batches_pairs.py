@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trackcli_cache.batches_paste import Sprite, paste
-from trackcli_cache.batches_targets import Target, TargetReader, number_categories
+from trackcli_cache.batches_targets import Cut, Target, TargetReader, number_categories
 from trackcli_cache.batches_views import (
-    Affine,
     Image,
     ViewRequest,
     ViewSettings,
@@ -32,6 +32,9 @@ OCCLUDER_CHANCE = 0.25
 
 REAL_CONTEXT_CHANCE = 0.5
 """Share of the pasted pairs whose template keeps the photograph that the object comes from."""
+
+LEAST_RESOLUTION, MOST_RESOLUTION = 0.2, 0.6
+"""Which share of its side a crop that loses resolution keeps."""
 
 LARGEST_OFFSET = 0.4
 """How far a target may lie from the centre of a region centred on something else, as a share of its size."""
@@ -58,8 +61,7 @@ class CropSettings:
     search: ViewSettings = field(default_factory=lambda: ViewSettings(shift=64.0, scale=0.18))
 
 
-@dataclass(frozen=True, eq=False)
-class PairLabels:
+class PairLabels(NamedTuple):
     """What is known about a pair; boxes in the pixels of their crops.
 
     Attributes:
@@ -76,6 +78,16 @@ class PairLabels:
     objects_xyxy: NDArray[np.float64]
     same_category: NDArray[np.bool_]
     draws: NDArray[np.float64]
+
+
+class _Prepared(NamedTuple):
+    """A pair before any pixel was read; without cuts and labels where those need pixels."""
+
+    plan: PairPlan
+    rng: np.random.Generator
+    cuts: tuple[Cut, Cut] | None = None
+    kept: tuple[float, float] = (0.0, 0.0)
+    labels: PairLabels | None = None
 
 
 class PairMaker:
@@ -104,44 +116,80 @@ class PairMaker:
         Raises:
             CacheFormatError: if a crop is damaged.
         """
+        return self._draw(self._prepare(sample_id), template, search)
+
+    def make_all(
+        self, sample_ids: Sequence[int], templates: Iterable[Image], searches: Iterable[Image]
+    ) -> list[PairLabels]:
+        """The same for several pairs, in less time with several threads.
+
+        What needs no pixel is decided first, for all pairs; reading and resizing, without Python's lock, then hardly
+        waits for other threads' decisions.
+        """
+        prepared = [self._prepare(sample_id) for sample_id in sample_ids]
+        return [self._draw(*each) for each in zip(prepared, templates, searches, strict=True)]
+
+    def _prepare(self, sample_id: int) -> _Prepared:
         plan, rng = self.sampler.draw(sample_id)
-        crop = self.crop
-        if plan.background is not None:
-            objects, same = self._pasted_search(plan, plan.background, rng, search)
+        if plan.background is not None:  # chance and pixels take turns in pasted pairs
+            return _Prepared(plan, rng)
+        target = self._target(plan.template, plan)
+        search, objects, same = self._search(plan, target.category, rng)
+        template, box = self._template(plan.template, target, rng)
+        kept = self._resolutions(rng)
+        return _Prepared(plan, rng, (template, search), kept, PairLabels(plan, box, objects, same, rng.random(DRAWS)))
+
+    def _draw(self, prepared: _Prepared, template: Image, search: Image) -> PairLabels:
+        plan, rng, cuts, kept, labels = prepared
+        if cuts is None or labels is None:
+            objects, same = self._pasted_search(plan, rng, search)
             box = self._pasted_template(plan, rng, template)
+            kept = self._resolutions(rng)
+            labels = PairLabels(plan, box, objects, same, rng.random(DRAWS))
         else:
-            objects, same = self._search(plan, rng, search)
-            box = self._template(plan, rng, template)
-        for image, settings in ((template, crop.template), (search, crop.search)):
-            if settings.low_resolution and rng.random() < settings.low_resolution:
-                lose_resolution(image, rng)
-        return PairLabels(plan, box, objects, same, rng.random(DRAWS))
+            self._readers[plan.search.cache].draw(cuts[1], search)
+            self._readers[plan.template.cache].draw(cuts[0], template)
+        for image, share in zip((template, search), kept, strict=True):
+            if share:
+                lose_resolution(image, share)
+        return labels
+
+    def _resolutions(self, rng: np.random.Generator) -> tuple[float, float]:
+        """The share of its resolution that each crop keeps; 0 stands for all."""
+        template, search = (
+            LEAST_RESOLUTION + (MOST_RESOLUTION - LEAST_RESOLUTION) * rng.random()
+            if settings.low_resolution and rng.random() < settings.low_resolution
+            else 0.0
+            for settings in (self.crop.template, self.crop.search)
+        )
+        return template, search
 
     def _target(self, key: RecordKey, plan: PairPlan) -> Target:
         target = self._readers[key.cache].target(key.record)
         return target if plan.part is None else target.part(plan.part)
 
-    def _template(self, plan: PairPlan, rng: np.random.Generator, out: Image) -> NDArray[np.float64]:
-        key = plan.template
-        target = self._target(key, plan)
-        to_view = self._view(key, target, self._request(target, rng, self.crop.template), out)
-        return self._box(key, target, to_view)
+    def _template(self, key: RecordKey, target: Target, rng: np.random.Generator) -> tuple[Cut, NDArray[np.float64]]:
+        reader, request = self._readers[key.cache], self._request(target, rng, self.crop.template)
+        cut = reader.cut(key.record, target, request, self.crop.template_size)
+        return cut, reader.box_in_view(key.record, target, cut.to_view)
 
     def _search(
-        self, plan: PairPlan, rng: np.random.Generator, out: Image
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        self, plan: PairPlan, wanted: int, rng: np.random.Generator
+    ) -> tuple[Cut, NDArray[np.float64], NDArray[np.bool_]]:
+        """The search region, the objects in it, and which of them are of the category ``wanted``."""
         key = plan.search
         target = self._target(key, plan)
-        request = self._request(target, rng, self.crop.search)
+        reader, request = self._readers[key.cache], self._request(target, rng, self.crop.search)
         if plan.center_on is not None:
             request = self._centered_on(plan.center_on, key, request)
-        to_view = self._view(key, target, request, out)
-        box = self._box(key, target, to_view)
-        boxes, categories = self._readers[key.cache].others(key.record)
-        wanted = self._target(plan.template, plan).category
-        first = plan.positive or (target.category == wanted >= 0)
-        same = np.array([first, *(bool(category == wanted >= 0 and plan.part is None) for category in categories)])
-        return np.concatenate((box[None], transform_boxes(boxes, to_view))), same
+        cut = reader.cut(key.record, target, request, self.crop.search_size)
+        box = reader.box_in_view(key.record, target, cut.to_view)
+        first = plan.positive or target.category == wanted >= 0
+        boxes, categories = reader.others(key.record)
+        if not len(boxes):
+            return cut, box[None], np.array((first,))
+        alike = (categories == wanted) & (wanted >= 0 and plan.part is None)
+        return cut, np.concatenate((box[None], transform_boxes(boxes, cut.to_view))), np.append(first, alike)
 
     def _request(self, target: Target, rng: np.random.Generator, settings: ViewSettings) -> ViewRequest:
         """Both crops show the target with its context at a fixed size."""
@@ -157,20 +205,12 @@ class PairMaker:
         limit = LARGEST_OFFSET * self.crop.search_size
         return request._replace(shift_x=max(-limit, min(limit, x)), shift_y=max(-limit, min(limit, y)))
 
-    def _view(self, key: RecordKey, target: Target, request: ViewRequest, out: Image) -> Affine:
-        return self._readers[key.cache].view(key.record, target, request, out)
-
-    def _box(self, key: RecordKey, target: Target, to_view: Affine) -> NDArray[np.float64]:
-        if to_view[0, 1]:
-            return self._readers[key.cache].box_in_view(key.record, target, to_view)
-        box: NDArray[np.float64] = transform_boxes(np.array([target.box_xyxy]), to_view)[0]
-        return box
-
     def _pasted_search(
-        self, plan: PairPlan, background: RecordKey, rng: np.random.Generator, out: Image
+        self, plan: PairPlan, rng: np.random.Generator, out: Image
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         settings = self.crop.search
-        self._background(background, rng, out)
+        assert plan.background is not None
+        self._background(plan.background, rng, out)
         canvas = out
         boxes: list[NDArray[np.float64]] = []
         far = replace(settings, shift=self.crop.search_size * 0.45)
@@ -187,7 +227,10 @@ class PairMaker:
 
     def _pasted_template(self, plan: PairPlan, rng: np.random.Generator, out: Image) -> NDArray[np.float64]:
         if plan.surroundings is None or rng.random() < REAL_CONTEXT_CHANCE:
-            return self._template(plan, rng, out)
+            key = plan.template
+            cut, box = self._template(key, self._target(key, plan), rng)
+            self._readers[key.cache].draw(cut, out)
+            return box
         self._background(plan.surroundings, rng, out)
         canvas, box = self._paste(out, plan.template, rng, self.crop.template)
         np.copyto(out, canvas)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -10,7 +11,10 @@ from numpy.typing import NDArray
 
 from trackcli_cache.batches_views import (
     Affine,
+    Box,
     Image,
+    Upright,
+    ViewMap,
     ViewRequest,
     Window,
     bounds,
@@ -40,7 +44,7 @@ class Target(NamedTuple):
         is_part: Whether the box is a part of the object.
     """
 
-    box_xyxy: tuple[float, float, float, float]
+    box_xyxy: Box
     category: int
     exemplar_corner_xy: tuple[float, float]
     exemplar_scale: float
@@ -65,6 +69,30 @@ class Target(NamedTuple):
         return self._replace(box_xyxy=box, is_part=True)
 
 
+class Cut(NamedTuple):
+    """How a view is made, decided without looking at a pixel.
+
+    Attributes:
+        record: Which record it shows.
+        exemplar: Whether it comes from the exemplar crop.
+        shape: The rectangle to cut; or, for a rotated view, the map from that crop to the view.
+        to_view: The map from search-crop pixels to the view's, exact for what will be drawn.
+    """
+
+    record: int
+    exemplar: bool
+    shape: Window | Affine
+    to_view: ViewMap
+
+
+class _Memory(threading.local):
+    """Crops to read into, one for each tier in each thread: their pixels are used up before the next are read."""
+
+    def __init__(self, exemplar_side: int, search_side: int) -> None:
+        self.exemplar = np.empty((exemplar_side, exemplar_side, 3), np.uint8)
+        self.search = np.empty((search_side, search_side, 3), np.uint8)
+
+
 class TargetReader:
     """Labels and views of one cache's records.
 
@@ -75,9 +103,14 @@ class TargetReader:
 
     def __init__(self, cache: CropCache, categories: Mapping[str, int]) -> None:
         self.cache = cache
+        self._names = categories
         self._side = cache.settings.search_crop_side
         self._exemplar_side = cache.settings.exemplar_crop_side
+        self._memory = _Memory(self._exemplar_side, self._side)
         self._categories = np.array([*(categories[name] for name in cache.categories), -1], np.int64)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.cache, self._names)
 
     def target(self, record: int) -> Target:
         """The labels of a record's target."""
@@ -88,7 +121,7 @@ class TargetReader:
         crop_per_source = self._side / (far - x)
         return Target(
             (left, top, right, bottom),
-            int(self._categories[columns.category_id[record]]),
+            self._categories.item(columns.category_id.item(record)),
             ((exemplar_x - x) * crop_per_source, (exemplar_y - y) * crop_per_source),
             self._exemplar_side / (exemplar_far - exemplar_x) / crop_per_source,
         )
@@ -104,44 +137,55 @@ class TargetReader:
         known = (columns.other_marks[first:last] & _IGNORED) == 0
         return boxes[known], categories[known]
 
-    def view(self, record: int, target: Target, request: ViewRequest, out: Image) -> Affine:
-        """Draw a view of a record into ``out``, from the exemplar tier if that shows enough.
+    def cut(self, record: int, target: Target, request: ViewRequest, size: int) -> Cut:
+        """Decide how a view of a record is made: from the exemplar tier if that shows enough.
 
         Args:
             record: Which record.
             target: Its labels.
             request: What to show, in search-crop pixels.
-            out: ``(S, S, 3)`` uint8, contiguous.
-
-        Returns:
-            The map from search-crop pixels to the view's, exact for what was drawn.
+            size: Side of the view in pixels.
         """
-        size = out.shape[0]
         corner, scale = target.exemplar_corner_xy, target.exemplar_scale
-        near = request.moved(corner, scale)
         if request.angle:
-            inside = _lies_in(near.affine(size), size, self._exemplar_side)
-            image = self.cache.exemplar_crop(record) if inside else self.cache.search_crop(record)
-            warp(image, (near if inside else request).affine(size), size, out=out)
-            return request.affine(size)
-        window = near.window(size)
-        if window.lies_in(self._exemplar_side):
-            rows = self.cache.exemplar_rows(record, window.top, window.top + window.height)
-            cut_window(rows, window._replace(top=0), out)
-            return _after(window, size, corner, scale)
+            near = request.moved(corner, scale).affine(size)
+            inside = _lies_in(near, size, self._exemplar_side)
+            exact = request.affine(size)
+            return Cut(record, inside, near if inside else exact, exact)
+        if size * scale <= (self._exemplar_side + 1) * request.scale_x:  # else its window is too wide: no need to ask
+            window = request.moved(corner, scale).window(size)
+            if window.lies_in(self._exemplar_side):
+                return Cut(record, True, window, _after(window, size, corner, scale))
         window = request.window(size)
-        self._draw(record, window, out)
-        return window.to_view(size)
+        return Cut(record, False, window, window.to_view(size))
 
-    def _draw(self, record: int, window: Window, out: Image) -> None:
-        if window.lies_in(self._side):
-            rows = self.cache.search_rows(record, window.top, window.top + window.height)
-            cut_window(rows, window._replace(top=0), out)
+    def draw(self, cut: Cut, out: Image) -> None:
+        """Draw a view.
+
+        Args:
+            cut: What :meth:`cut` decided.
+            out: ``(S, S, 3)`` uint8, contiguous, of the size that was decided for.
+
+        Raises:
+            CacheFormatError: if the crop is damaged.
+        """
+        record, exemplar, shape, _ = cut
+        if exemplar:
+            side, rows, memory = self._exemplar_side, self.cache.exemplar_rows, self._memory.exemplar
         else:
-            cut_window(self.cache.search_crop(record), window, out)
+            side, rows, memory = self._side, self.cache.search_rows, self._memory.search
+        if not isinstance(shape, Window):
+            warp(rows(record, 0, side, memory), shape, out.shape[0], out=out)
+        elif shape.lies_in(side):
+            left, top, width, height = shape
+            cut_window(rows(record, top, top + height, memory), Window(left, 0, width, height), out)
+        else:  # the fill's colour is the mean of the whole crop
+            cut_window(rows(record, 0, side, memory), shape, out)
 
-    def box_in_view(self, record: int, target: Target, to_view: Affine) -> NDArray[np.float64]:
-        """``(4,)`` the target's upright box in a rotated view: of its outline where it is known, else of its box."""
+    def box_in_view(self, record: int, target: Target, to_view: ViewMap) -> NDArray[np.float64]:
+        """``(4,)`` the target's upright box in a view; in a rotated one, of its outline where that is known."""
+        if isinstance(to_view, Upright):
+            return np.array(to_view.box(target.box_xyxy))
         polygons = () if target.is_part else self.cache.record(record).target_polygons
         if not polygons:
             box: NDArray[np.float64] = transform_boxes(np.array([target.box_xyxy]), to_view)[0]
@@ -155,11 +199,11 @@ def number_categories(caches: Sequence[CropCache]) -> dict[str, int]:
     return {name: number for number, name in enumerate(sorted({name for each in caches for name in each.categories}))}
 
 
-def _after(window: Window, size: int, corner_xy: tuple[float, float], scale: float) -> Affine:
+def _after(window: Window, size: int, corner_xy: tuple[float, float], scale: float) -> Upright:
     """The window's map, applied after ``(x - corner) · scale``."""
     x, y = size / window.width, size / window.height
     left, top = corner_xy[0] * scale + window.left, corner_xy[1] * scale + window.top
-    return np.array([[scale * x, 0.0, -left * x], [0.0, scale * y, -top * y]])
+    return Upright(scale * x, scale * y, -left * x, -top * y)
 
 
 def _lies_in(to_view: Affine, size: int, side: int) -> bool:

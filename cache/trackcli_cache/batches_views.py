@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
+Box = tuple[float, float, float, float]
 Affine = NDArray[np.float64]
 """``(2, 3)`` map."""
 
@@ -42,6 +43,29 @@ class ViewSettings:
     low_resolution: float = 0.0
 
 
+class Upright(NamedTuple):
+    """The map of a view without rotation: x becomes ``scale · x + move``. Plain numbers: arrays of four cost more."""
+
+    scale_x: float
+    scale_y: float
+    move_x: float
+    move_y: float
+
+    def box(self, box_xyxy: Box) -> Box:
+        """The box in the view."""
+        left, top, right, bottom = box_xyxy
+        x, y = self.move_x, self.move_y
+        return left * self.scale_x + x, top * self.scale_y + y, right * self.scale_x + x, bottom * self.scale_y + y
+
+    def affine(self) -> Affine:
+        """The same as a matrix."""
+        return np.array([[self.scale_x, 0.0, self.move_x], [0.0, self.scale_y, self.move_y]])
+
+
+ViewMap = Upright | Affine
+"""From crop pixels to a view's."""
+
+
 class Window(NamedTuple):
     """A rectangle of whole crop pixels that becomes a square view; it may reach over the crop's border."""
 
@@ -50,10 +74,10 @@ class Window(NamedTuple):
     width: int
     height: int
 
-    def to_view(self, size: int) -> Affine:
+    def to_view(self, size: int) -> Upright:
         """The map from crop pixels to the pixels of a view of ``size``."""
         x, y = size / self.width, size / self.height
-        return np.array([[x, 0.0, -self.left * x], [0.0, y, -self.top * y]])
+        return Upright(x, y, -self.left * x, -self.top * y)
 
     def lies_in(self, side: int) -> bool:
         """Whether it needs no pixel from outside a square crop."""
@@ -119,7 +143,7 @@ def random_request(
         center_xy: The target's centre in crop pixels.
         zoom: View pixels per crop pixel without change of scale.
     """
-    scale, aspect, turn, x, y = (2 * rng.random(5) - 1).tolist()
+    scale, aspect, turn, x, y = (2 * chance - 1 for chance in rng.random(5).tolist())
     enlarged = zoom * math.exp(scale * math.log1p(settings.scale))
     stretch = math.exp(0.5 * aspect * math.log1p(settings.aspect))
     return ViewRequest(
@@ -180,10 +204,15 @@ def mean_color(image: Image) -> tuple[float, ...]:
     return tuple(cv2.mean(image)[:3])
 
 
-def lose_resolution(image: Image, rng: np.random.Generator) -> None:
-    """Make the image, in place, what a small and distant target looks like after it was enlarged."""
+def lose_resolution(image: Image, kept: float) -> None:
+    """Make the image, in place, what a small and distant target looks like after it was enlarged.
+
+    Args:
+        image: A square picture.
+        kept: Share of its side that the small picture has.
+    """
     size = image.shape[0]
-    small = max(8, round(size * (0.2 + 0.4 * rng.random())))
+    small = max(8, round(size * kept))
     shrunk = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
     cv2.resize(shrunk, (size, size), dst=image, interpolation=cv2.INTER_LINEAR)
 
@@ -194,13 +223,13 @@ def transform_points(points_xy: NDArray[np.floating], to_view: Affine) -> NDArra
     return moved
 
 
-def transform_boxes(boxes_xyxy: NDArray[np.floating], to_view: Affine) -> NDArray[np.float64]:
+def transform_boxes(boxes_xyxy: NDArray[np.floating], to_view: ViewMap) -> NDArray[np.float64]:
     """``(N, 4)`` upright boxes of transformed boxes, taking each object for the ellipse that fills its box.
 
     Without rotation this is exact; with rotation it does not blow the box up as its corners would.
     """
-    (x, skew_x, move_x), (skew_y, y, move_y) = to_view.tolist()
-    if not (skew_x or skew_y):
+    if isinstance(to_view, Upright):
+        x, y, move_x, move_y = to_view
         upright: NDArray[np.float64] = boxes_xyxy * np.array((x, y, x, y)) + np.array((move_x, move_y, move_x, move_y))
         return upright
     middle = transform_points((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2, to_view)

@@ -43,14 +43,11 @@ class CropFiles:
         Raises:
             CacheFormatError: if it cannot be opened or ends too early.
         """
-        with self._open(file) as descriptor:
-            data: bytes = _positioned_read(descriptor, length, offset)
-            while len(data) < length:  # a read may return less than was asked for
-                more = _positioned_read(descriptor, length - len(data), offset + len(data))
-                if not more:
-                    raise _too_short()
-                data += more
-            return data
+        descriptor = self._descriptors.get(file)
+        if descriptor is not None:
+            return _read(descriptor, offset, length)
+        with self._open(file) as opened:
+            return _read(opened, offset, length)
 
     def read_into(self, file: int, offset: int, out: NDArray[np.uint8]) -> None:
         """Fill a contiguous array from a file, without a copy in between.
@@ -58,21 +55,16 @@ class CropFiles:
         Raises:
             CacheFormatError: if the file cannot be opened or ends too early.
         """
-        view = memoryview(out.reshape(-1).data)
-        with self._open(file) as descriptor:
-            while view:
-                count = _positioned_read_into(descriptor, view, offset)
-                if not count:
-                    raise _too_short()
-                view, offset = view[count:], offset + count
+        descriptor = self._descriptors.get(file)
+        if descriptor is not None:
+            _read_into(descriptor, offset, out)
+            return
+        with self._open(file) as opened:
+            _read_into(opened, offset, out)
 
     @contextmanager
     def _open(self, file: int) -> Iterator[int]:
-        """This process's file descriptor. Threads that race for it agree without a lock, which ``fork`` could break."""
-        known = self._descriptors.get(file)
-        if known is not None:
-            yield known
-            return
+        """Open a file, for good if there is room. Racing threads agree without a lock, which ``fork`` could break."""
         try:
             opened = os.open(self._paths[file], _READ_ONLY)
         except OSError as error:
@@ -84,6 +76,25 @@ class CropFiles:
             yield opened
         finally:
             os.close(opened)
+
+
+def _read(descriptor: int, offset: int, length: int) -> bytes:
+    data: bytes = _positioned_read(descriptor, length, offset)
+    while len(data) < length:  # a read may return less than was asked for
+        more = _positioned_read(descriptor, length - len(data), offset + len(data))
+        if not more:
+            raise _too_short()
+        data += more
+    return data
+
+
+def _read_into(descriptor: int, offset: int, out: NDArray[np.uint8]) -> None:
+    done = _positioned_read_into(descriptor, out, offset)
+    while done < out.nbytes:
+        more = _positioned_read_into(descriptor, out.reshape(-1)[done:], offset + done)
+        if not more:
+            raise _too_short()
+        done += more
 
 
 def _too_short() -> CacheFormatError:
@@ -100,14 +111,14 @@ def _seek_and_read(descriptor: int, length: int, offset: int) -> bytes:
 _positioned_read = getattr(os, "pread", _seek_and_read)
 
 
-def _vectored_read(descriptor: int, view: memoryview, offset: int) -> int:
-    return os.preadv(descriptor, [view], offset)
+def _vectored_read(descriptor: int, out: NDArray[np.uint8], offset: int) -> int:
+    return os.preadv(descriptor, [out.data], offset)
 
 
-def _copying_read(descriptor: int, view: memoryview, offset: int) -> int:
+def _copying_read(descriptor: int, out: NDArray[np.uint8], offset: int) -> int:
     """For systems without ``os.preadv``."""
-    data: bytes = _positioned_read(descriptor, len(view), offset)
-    view[: len(data)] = data
+    data: bytes = _positioned_read(descriptor, out.nbytes, offset)
+    out.reshape(-1)[: len(data)] = np.frombuffer(data, np.uint8)
     return len(data)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import zlib
+from bisect import bisect_right
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,15 @@ from trackcli_cache.records import Record
 from trackcli_cache.settings import TierSettings
 from trackcli_cache.shard import Shard, ShardContext, read_shard
 
-EXEMPLAR, SEARCH = "exemplar", "search"
+
+class _Tier(NamedTuple):
+    """Where the crops of one of the two sizes are."""
+
+    name: str
+    side: int
+    offsets: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    checksums: NDArray[np.uint32]
 
 
 class CropCache:
@@ -40,9 +50,21 @@ class CropCache:
     def __init__(self, path: Path, manifest: Manifest, shards: list[Shard]) -> None:
         self._path = path
         self._manifest = manifest
-        self._columns = join_columns([shard.columns for shard in shards])
+        self._columns = columns = join_columns([shard.columns for shard in shards])
         self._crops_starts = [shard.crops_start for shard in shards]
-        self._first_records = np.cumsum([0] + [entry.records for entry in manifest.shards])
+        self._first_records = list(accumulate((entry.records for entry in manifest.shards), initial=0))
+        self._is_raw = manifest.codec == "raw"
+        sides = manifest.settings
+        self._exemplar = _Tier(
+            "exemplar",
+            sides.exemplar_crop_side,
+            columns.exemplar_offset,
+            columns.exemplar_length,
+            columns.exemplar_crc32,
+        )
+        self._search = _Tier(
+            "search", sides.search_crop_side, columns.search_offset, columns.search_length, columns.search_crc32
+        )
         self._files = CropFiles([path / entry.name for entry in manifest.shards])
 
     @classmethod
@@ -176,7 +198,7 @@ class CropCache:
             IndexError: if there is no such record.
             CacheFormatError: if the crop is damaged.
         """
-        return self._crop(index, SEARCH, None)
+        return self._crop(index, self._search, None)
 
     def exemplar_crop(self, index: int) -> NDArray[np.uint8]:
         """``(144, 144, 3)`` uint8 RGB (by default): the target and its close context.
@@ -185,7 +207,7 @@ class CropCache:
             IndexError: if there is no such record.
             CacheFormatError: if the crop is damaged.
         """
-        return self._crop(index, EXEMPLAR, None)
+        return self._crop(index, self._exemplar, None)
 
     def read_search_into(self, index: int, out: NDArray[np.uint8]) -> None:
         """Put a search crop into an array that is there already; raw crops are read into it without a copy.
@@ -199,76 +221,85 @@ class CropCache:
             ValueError: if the array has another shape or type.
             CacheFormatError: if the crop is damaged.
         """
-        self._crop(index, SEARCH, out)
+        self._crop(index, self._search, out)
 
     def read_exemplar_into(self, index: int, out: NDArray[np.uint8]) -> None:
         """Like :meth:`read_search_into` for the exemplar crop, ``(144, 144, 3)`` by default."""
-        self._crop(index, EXEMPLAR, out)
+        self._crop(index, self._exemplar, out)
 
-    def search_rows(self, index: int, first: int, stop: int) -> NDArray[np.uint8]:
+    def search_rows(self, index: int, first: int, stop: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """``(stop - first, 432, 3)`` uint8 RGB: some rows of a search crop; of a raw one nothing else is read.
+
+        Args:
+            index: Which record.
+            first: The first row.
+            stop: The row after the last.
+            out: ``(432, 432, 3)`` (by default) uint8, contiguous and writable: memory to be used. The rows are then a
+                part of it, somewhere. New memory, for every crop, takes a fifth of the time of decoding one.
 
         Raises:
             IndexError: if there is no such record, or there are no such rows.
+            ValueError: if the array has another shape or type.
             CacheFormatError: if the crop is damaged.
         """
-        return self._rows(index, SEARCH, first, stop)
+        return self._rows(index, self._search, first, stop, out)
 
-    def exemplar_rows(self, index: int, first: int, stop: int) -> NDArray[np.uint8]:
-        """Like :meth:`search_rows` for the exemplar crop."""
-        return self._rows(index, EXEMPLAR, first, stop)
+    def exemplar_rows(
+        self, index: int, first: int, stop: int, out: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
+        """Like :meth:`search_rows` for the exemplar crop, ``(144, 144, 3)`` by default."""
+        return self._rows(index, self._exemplar, first, stop, out)
 
     def _checked(self, index: int) -> int:
         if not 0 <= index < len(self):
             raise IndexError(f"record {index} of {len(self)}; expected 0 to {len(self) - 1}")
         return int(index)
 
-    def _side(self, tier: str) -> int:
-        return self.settings.search_crop_side if tier == SEARCH else self.settings.exemplar_crop_side
-
-    def _rows(self, index: int, tier: str, first: int, stop: int) -> NDArray[np.uint8]:
-        index, side = self._checked(index), self._side(tier)
-        if not 0 <= first <= stop <= side:
-            raise IndexError(f"rows {first} to {stop} of a crop of {side} rows")
-        if self.codec != "raw":
-            return self._crop(index, tier, None)[first:stop]
-        rows = np.empty((stop - first, side, 3), np.uint8)
-        self._read_raw(index, tier, first * side * 3, rows)
+    def _rows(self, index: int, tier: _Tier, first: int, stop: int, out: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+        if not 0 <= first <= stop <= tier.side:
+            raise IndexError(f"rows {first} to {stop} of a crop of {tier.side} rows")
+        if not self._is_raw:
+            return self._crop(index, tier, out)[first:stop]
+        if out is None:
+            rows = np.empty((stop - first, tier.side, 3), np.uint8)
+        else:
+            _check_buffer(out, tier.side)
+            rows = out[: stop - first]
+        self._read_raw(self._checked(index), tier, first * tier.side * 3, rows)
         return rows
 
-    def _crop(self, index: int, tier: str, out: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
-        index, side = self._checked(index), self._side(tier)
+    def _crop(self, index: int, tier: _Tier, out: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+        index = self._checked(index)
         if out is not None:
-            _check_buffer(out, side)
-        if self.codec == "raw":
-            crop = np.empty((side, side, 3), np.uint8) if out is None else out
+            _check_buffer(out, tier.side)
+        if self._is_raw:
+            crop = np.empty((tier.side, tier.side, 3), np.uint8) if out is None else out
             self._read_raw(index, tier, 0, crop)
             return crop
         shard, start = self._place(index, tier)
-        length = int(getattr(self._columns, f"{tier}_length")[index])
         try:
-            data = self._files.read(shard, start, length)
+            data = self._files.read(shard, start, tier.lengths.item(index))
             # It costs a hundredth of decoding; a raw crop's would cost as much as reading it.
-            if zlib.crc32(data) != getattr(self._columns, f"{tier}_crc32")[index]:
-                raise CacheFormatError(f"the {tier} crop is damaged: its checksum differs")
-            return decode_crop(data, side, out)
+            if zlib.crc32(data) != tier.checksums.item(index):
+                raise CacheFormatError(f"the {tier.name} crop is damaged: its checksum differs")
+            return decode_crop(data, tier.side, out)
         except CacheFormatError as error:
             raise self._at(index, shard, error) from error
 
-    def _read_raw(self, index: int, tier: str, skip: int, out: NDArray[np.uint8]) -> None:
+    def _read_raw(self, index: int, tier: _Tier, skip: int, out: NDArray[np.uint8]) -> None:
         shard, start = self._place(index, tier)
         try:
             self._files.read_into(shard, start + skip, out)
         except CacheFormatError as error:
             raise self._at(index, shard, error) from error
 
-    def _place(self, index: int, tier: str) -> tuple[int, int]:
+    def _place(self, index: int, tier: _Tier) -> tuple[int, int]:
         """A crop's shard, and where in the file it begins."""
-        shard = int(np.searchsorted(self._first_records, index, side="right")) - 1
-        return shard, self._crops_starts[shard] + int(getattr(self._columns, f"{tier}_offset")[index])
+        shard = bisect_right(self._first_records, index) - 1
+        return shard, self._crops_starts[shard] + tier.offsets.item(index)
 
     def _at(self, index: int, shard: int, error: CacheFormatError) -> CacheFormatError:
-        record, name = index - int(self._first_records[shard]), self._manifest.shards[shard].name
+        record, name = index - self._first_records[shard], self._manifest.shards[shard].name
         return CacheFormatError(f"{self._path / name}, record {record}: {error}; build the cache again")
 
 

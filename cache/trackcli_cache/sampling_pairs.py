@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -119,13 +120,16 @@ class PairSampler:
 
     def _from_video(self, rng: np.random.Generator) -> tuple[int, PairPlan]:
         target = self._videos.pick(rng)
-        first, last = self._objects.starts[target : target + 2]
-        frames = self._objects.frames[first:last]
-        place = int(rng.random() * (last - first))
-        gap = self._gaps[self._objects.caches[target]]
-        low, high = frames.searchsorted(frames[place] - gap), frames.searchsorted(frames[place] + gap, side="right")
+        first, last = self._objects.starts[target : target + 2].tolist()
+        frames, records = self._objects.frames, self._objects.records
+        place = first + int(rng.random() * (last - first))
+        cache, frame = self._objects.caches.item(target), frames.item(place)
+        gap = self._gaps[cache]
+        numbers = memoryview(frames)  # gives plain integers
+        low = bisect_left(numbers, frame - gap, first, last)
+        high = bisect_right(numbers, frame + gap, first, last)
         other = int(low + rng.random() * (high - low))
-        return target, PairPlan(self._key(target, place), self._key(target, other))
+        return target, PairPlan(RecordKey(cache, records.item(place)), RecordKey(cache, records.item(other)))
 
     def _pasted(self, rng: np.random.Generator) -> tuple[int, PairPlan]:
         target = int(self._sprites[int(rng.random() * len(self._sprites))])
@@ -211,10 +215,10 @@ class PairSampler:
 
     def _key(self, target: int, place: int) -> RecordKey:
         records = self._objects.records
-        return RecordKey(int(self._objects.caches[target]), int(records[self._objects.starts[target] + place]))
+        return RecordKey(self._objects.caches.item(target), records.item(self._objects.starts.item(target) + place))
 
     def _random_key(self, target: int, rng: np.random.Generator) -> RecordKey:
-        first, last = self._objects.starts[target : target + 2]
+        first, last = self._objects.starts[target : target + 2].tolist()
         return self._key(target, int(rng.random() * (last - first)))
 
     def _category_odds(self, several: NDArray[np.bool_]) -> dict[int, Odds]:

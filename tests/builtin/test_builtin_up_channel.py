@@ -96,6 +96,30 @@ def test_the_response_peaks_at_the_targets_centre(shape: LevelShape, template_ce
     assert level.grid.points_xy(level.classification)[peak].tolist() == pytest.approx(wanted)
 
 
+def test_searching_the_middle_gives_the_middle_of_the_whole_response_at_the_same_places() -> None:
+    settings = {"channels": 6, "scale": 1.0}
+    whole, part = (
+        UpChannelCorrelation(UpChannelConfig(search_cells=cells, **settings).resolve(HeadWidths(2, 4)), LEVELS, CROP)
+        for cells in (0, 24)
+    )
+    part.load_state_dict(whole.state_dict())
+    template = branch("conv5", torch.rand(1, 10, 16, 16), LEVELS["conv5"])
+    level = Level(torch.rand(1, 10, 34, 34), 8, 0.5)
+    search = Branch(torch.zeros(1, 3, 271, 271), {"conv5": level})
+    with torch.inference_mode():
+        kernel, _ = whole.embed(template)
+        every, middle = (matcher(kernel, search).levels["conv5"] for matcher in (whole, part))
+    assert every.classification.shape[-1] == 29 and middle.classification.shape[-1] == 19  # as without padding
+    torch.testing.assert_close(middle.regression, every.regression[..., 5:24, 5:24])
+    places = every.grid.points_xy(every.regression).reshape(29, 29, 2)[5:24, 5:24].reshape(-1, 2)
+    torch.testing.assert_close(middle.grid.points_xy(middle.regression), places)
+
+
+def test_a_middle_smaller_than_the_template_is_refused() -> None:
+    with pytest.raises(FitError, match=r"matcher.search_cells 5 is under template_cells 6"):
+        UpChannelConfig(search_cells=5).resolve(HeadWidths(2, 4)).matches(LEVELS)
+
+
 def test_a_head_without_hidden_layer_turns_responses_into_outputs_with_one_convolution() -> None:
     partners = {
         "matcher": {"name": "up-xcorr", "channels": 4, "template_cells": 4},

@@ -8,10 +8,14 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from conftest import TrainCommand
 
 
 def run_eval(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -89,13 +93,31 @@ def test_bad_ground_truth_is_named_with_file_and_line_and_exits_3(root: Path) ->
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_short_result_file_exits_3(root: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "out" / "folder" / "hold"
+BOX = "20,20,16,12"
+BAD_RESULTS = [
+    pytest.param([BOX], " has 1 line; expected 3, one per frame of the sequence", id="short"),
+    pytest.param([BOX] * 4, " has 4 lines; expected 3, one per frame of the sequence", id="long"),
+    pytest.param([BOX, "nan,nan,nan,nan", BOX], ", line 2: 'nan,nan,nan,nan' is not finite", id="nan"),
+    pytest.param([BOX, BOX, "20;20;16;12"], ", line 3: '20;20;16;12' is not x,y,w,h", id="separator"),
+    pytest.param([BOX, "20,20,16", BOX], ", line 2: '20,20,16' is not x,y,w,h; expected 4 numbers", id="a number lost"),
+]
+
+
+@pytest.mark.parametrize(("lines", "complaint"), BAD_RESULTS)
+@pytest.mark.parametrize("foreign", [False, True], ids=["our own", "foreign"])
+def test_a_bad_result_file_is_named_with_its_line_and_exits_3(
+    root: Path, trackcli_here: TrainCommand, lines: list[str], complaint: str, foreign: bool
+) -> None:
+    beside = root.parent
+    folder = beside / "SiamX" if foreign else beside / "out" / "folder" / "hold"
     folder.mkdir(parents=True)
-    (folder / "still.txt").write_text("20,20,16,12\n")
-    done = run_eval("--tracker", "hold", "--root", root, "-o", tmp_path / "out")
-    assert done.returncode == 3
-    assert f"error: {folder / 'still.txt'} has 1 line; expected 3" in done.stderr
+    (folder / "still.txt").write_text("\n".join(lines) + "\n")
+    (folder / "moves.txt").write_text(f"{BOX}\n" * 3)
+    source = ("--tracker", folder) if foreign else ("--tracker", "hold", "-o", beside / "out")
+    done = trackcli_here("eval", *source, "--root", root, "-q", code=3)
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"error: {folder / 'still.txt'}{complaint}")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_errors_are_json_too_when_asked_for(tmp_path: Path) -> None:

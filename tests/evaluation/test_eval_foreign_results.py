@@ -122,6 +122,10 @@ def test_results_of_another_dataset_say_what_was_looked_for(tmp_path: Path) -> N
         ([BOXES[0], "1;2;3;4", BOXES[2]], "line 2: '1;2;3;4' is not x,y,w,h"),
         ([BOXES[0], "1,2,3,4,5,6,7,8", BOXES[2]], "line 2: '1,2,3,4,5,6,7,8' is not x,y,w,h"),
         ([BOXES[0], "", BOXES[2]], "line 2: an empty line is not x,y,w,h"),
+        (
+            [BOXES[0], "nan,nan,nan,nan", BOXES[2]],
+            "line 2: 'nan,nan,nan,nan' is not finite; expected x,y,w,h in numbers",
+        ),
         (["5,2,8,6", *BOXES[1:]], "begins at 5,2,8,6, but sequence clip at 1,2,8,6"),
     ],
 )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import time
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +14,8 @@ import numpy as np
 import pytest
 
 from trackcli.errors import InputDataError
-from trackcli.evaluation.baselines import HoldTracker
+from trackcli.evaluation import methods
+from trackcli.evaluation.baselines import Held, HoldTracker
 from trackcli.evaluation.batched import Batched
 from trackcli.evaluation.contenders import make_tracker
 from trackcli.evaluation.datasets import SequenceSet, load_folder_sequences
@@ -115,6 +119,36 @@ def test_a_process_that_fails_names_the_sequence_and_what_was_finished_is_kept(
     assert multiprocessing.active_children() == []
 
 
+class DeafTracker(HoldTracker):
+    """Hangs on sequence b and does not hear SIGTERM; fails on the others as soon as it hangs."""
+
+    def __init__(self, hangs: Path) -> None:
+        super().__init__()
+        self.hangs = hangs
+
+    def start(self, image: np.ndarray, boxes_xywh: np.ndarray) -> None:
+        if image.shape[0] == 136:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            self.hangs.touch()
+            time.sleep(120)
+        while not self.hangs.exists():
+            time.sleep(0.01)
+        raise ZeroDivisionError("float division by zero")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere terminating a process is killing it")
+def test_a_process_that_cannot_be_terminated_is_killed(
+    clips: SequenceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(methods, "_SECONDS_TO_END", 0.5)
+    began = time.monotonic()
+    with pytest.raises(TrackerFailedError, match="the tracker failed on sequence a: ZeroDivisionError"):
+        run_all(Processes(partial(DeafTracker, tmp_path / "hangs"), 2), clips)
+    assert (tmp_path / "hangs").exists()
+    assert multiprocessing.active_children() == []
+    assert time.monotonic() - began < 60, "it waited for the process to end by itself"
+
+
 class FailingTracker(HoldTracker):
     """Fails in its third frame."""
 
@@ -137,6 +171,46 @@ def test_a_tracker_s_own_failure_names_the_sequence(clips: SequenceSet) -> None:
         "run again with --debug for the traceback, or leave it out with --sequences"
     )
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+class WanderingTracker(HoldTracker):
+    """Answers no number in its third frame."""
+
+    def start(self, image: np.ndarray, boxes_xywh: np.ndarray) -> None:
+        super().start(image, boxes_xywh)
+        self.frame = 0
+
+    def update(self, image: np.ndarray):
+        self.frame += 1
+        return Held(np.full((1, 4), np.nan), np.ones(1)) if self.frame == 2 else super().update(image)
+
+
+def test_a_tracker_that_answers_no_numbers_is_stopped_with_sequence_and_frame(
+    clips: SequenceSet, tmp_path: Path
+) -> None:
+    store = ResultStore(tmp_path / "out")
+    with store.claimed("wandering"), pytest.raises(TrackerFailedError) as caught:
+        evaluate(WanderingTracker(), clips, store=store)
+    assert str(caught.value) == (
+        "the tracker answered nan,nan,nan,nan on sequence a, frame 2; expected x,y,w,h in numbers (an empty box, where "
+        "it finds nothing); leave the sequence out with --sequences"
+    )
+    assert not store.has("a")
+
+
+def test_a_batch_names_the_sequence_in_which_no_numbers_are_answered(
+    clips: SequenceSet, small: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = small.session.update
+
+    def spoilt(images, frames):
+        readout = update(images, frames)
+        readout.boxes_xyxy[1] = np.inf
+        return readout
+
+    monkeypatch.setattr(small.session, "update", spoilt)
+    with pytest.raises(TrackerFailedError, match=r"answered inf,inf,nan,nan on sequence b, frame 1"):
+        run_all(Batched(small, 3), clips)
 
 
 def test_a_batch_names_the_sequence_whose_image_is_broken(clips: SequenceSet, small: Tracker, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from trackcli.evaluation.results import ResultStore, Trajectory
 from trackcli.evaluation.text_tables import read_table, write_table
 
 TRAJECTORY = Trajectory(
-    boxes_xywh=np.array([[1, 2, 8, 6], [1.25, 2, 8.1, 6], [np.nan] * 4]),
+    boxes_xywh=np.array([[1, 2, 8, 6], [1.25, 2, 8.1, 6], [0, 0, 0, 0]]),
     scores=np.array([1, 0.5, 0.1]),
     seconds=np.array([0.25, 0.5, 1e-7]),
 )
@@ -35,7 +35,7 @@ def write(store: ResultStore, *sequences: str, fingerprint: str = "a", replace: 
 
 def test_files_have_the_names_and_lines_that_people_exchange(store: ResultStore) -> None:
     write(store, "clip")
-    assert (store.folder / "clip.txt").read_text() == "1.0,2.0,8.0,6.0\n1.25,2.0,8.1,6.0\nnan,nan,nan,nan\n"
+    assert (store.folder / "clip.txt").read_text() == "1.0,2.0,8.0,6.0\n1.25,2.0,8.1,6.0\n0.0,0.0,0.0,0.0\n"
     assert (store.folder / "clip_confidence.txt").read_text() == "1.0\n0.5\n0.1\n"
     assert (store.folder / "clip_time.txt").read_text() == "0.25\n0.5\n1e-07\n"
 
@@ -83,9 +83,29 @@ def test_a_short_file_is_named_with_what_was_found_and_expected(store: ResultSto
     with pytest.raises(InputDataError) as caught:
         store.read("clip", 3)
     assert str(caught.value) == (
-        f"{path} has 2 lines; expected 3, one per frame of the sequence; "
-        "complete it, or track the sequence again with --force"
+        f"{path} has 2 lines; expected 3, one per frame of the sequence; track it again with --force"
     )
+
+
+@pytest.mark.parametrize("line", ["nan,nan,nan,nan", "1,2,NaN,6", "1,2,8,inf", "-inf 2 8 6"])
+def test_a_box_that_is_not_finite_is_named_with_file_and_line(store: ResultStore, line: str) -> None:
+    write(store, "clip")
+    path = store.folder / "clip.txt"
+    path.write_text(f"1,2,8,6\n{line}\n3,2,8,6\n")
+    with pytest.raises(InputDataError) as caught:
+        store.read("clip", 3)
+    assert str(caught.value) == (
+        f"{path}, line 2: {line!r} is not finite; expected x,y,w,h in numbers; where nothing was found, write 0,0,0,0"
+    )
+
+
+def test_times_and_scores_may_be_unknown(store: ResultStore) -> None:
+    write(store, "clip")
+    for name in ("clip_time.txt", "clip_confidence.txt"):
+        (store.folder / name).write_text("nan\n0.5\nnan\n")
+    read = store.read("clip", 3)
+    np.testing.assert_array_equal(read.scores, [np.nan, 0.5, np.nan])
+    np.testing.assert_array_equal(read.seconds, [np.nan, 0.5, np.nan])
 
 
 def test_a_malformed_result_is_named_with_file_and_line(store: ResultStore) -> None:

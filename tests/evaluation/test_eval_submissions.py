@@ -152,12 +152,14 @@ def test_what_is_written_passes_and_keeps_decimals(sequences, tmp_path: Path, se
 def test_nothing_is_written_if_the_server_would_reject_it(sequences, tmp_path: Path) -> None:
     store = ResultStore(tmp_path / "results")
     for name, frames in LENGTHS.items():
-        store.write(name, trajectory(frames, bad=float("nan")))
+        boxes = trajectory(frames).boxes_xywh
+        boxes[1, 2] = 0
+        store.write(name, Trajectory(boxes, np.ones(frames), np.ones(frames)))
     with pytest.raises(InputDataError) as caught:
         write_submission(TRACKINGNET, store, sequences, tmp_path / "out.zip")
     assert str(caught.value) == (
-        f"the results in {store.folder} would be rejected: one.txt, line 2: 'nan,2.0000,8.0000,6.0000' is not finite; "
-        "expected a box for each frame (and 1 more); nothing was written"
+        f"the results in {store.folder} would be rejected: one.txt, line 2: '2.0000,2.0000,0.0000,6.0000' has no "
+        "width or height (and 1 more); nothing was written"
     )
     assert not (tmp_path / "out.zip").exists()
 

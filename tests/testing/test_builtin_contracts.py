@@ -102,6 +102,10 @@ class TestClip(LinkContract):
     name = "clip"
 
 
+class TestPresence(LinkContract):
+    name = "presence"
+
+
 class TestHold(LinkContract):
     name = "hold"
 

@@ -17,7 +17,7 @@ import torch
 
 from trackcli.errors import UsageError
 from trackcli.training.checkpoint import load_latest, read_state
-from trackcli.training.distributed import ALONE, joined_world, signals_noted
+from trackcli.training.distributed import ALONE, joined_world
 
 if TYPE_CHECKING:
     from conftest import Cli
@@ -142,11 +142,3 @@ def test_processes_cannot_all_have_one_device(device: str) -> None:
         joined_world(device, environment),
     ):
         pass
-
-
-def test_signals_are_noted_only_where_wanted() -> None:
-    with signals_noted(True) as came:
-        signal.raise_signal(signal.SIGINT)
-    assert came == [signal.SIGINT]
-    with pytest.raises(KeyboardInterrupt), signals_noted(False):
-        signal.raise_signal(signal.SIGINT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -93,25 +94,37 @@ def test_mistakes_are_one_line_and_exit_code_2(arguments: tuple[str, ...], messa
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no way to send SIGTERM to one process")
-def test_an_interrupted_run_saves_the_step_it_was_in_and_goes_on_from_there(
-    train_options: list[str], tmp_path: Path
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no way to send these signals to one process")
+@pytest.mark.parametrize(
+    ("number", "ending"), [(signal.SIGINT, (130, "interrupted")), (signal.SIGTERM, (143, "terminated"))]
+)
+def test_an_interrupted_run_saves_the_step_it_was_in_and_says_how_to_go_on(
+    train_options: list[str], tmp_path: Path, cli: Cli, number: signal.Signals, ending: tuple[int, str]
 ) -> None:
-    folder = tmp_path / "run"
+    folder = tmp_path / "my run"
     options = [*train_options, "--steps", "4000", "--set", "train.checkpoint_every=99999", "-o", str(folder)]
     command = [sys.executable, "-m", "trackcli", *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 120
     while not (folder / "metrics.jsonl").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 143
-    assert stderr.splitlines()[-1] == "terminated"
+    assert "Traceback" not in stderr
     state, complaints = load_latest(folder)
     assert state is not None and complaints == []
-    assert state["step"] >= 20  # the first line of metrics.jsonl, and no checkpoint was due by then
+    step = state["step"]
+    assert step >= 20  # the first line of metrics.jsonl, and no checkpoint was due by then
     assert not list(folder.glob("*.part"))
+    *_, advice, last = stderr.splitlines()
+    assert (process.returncode, last) == ending
+    assert advice == (
+        f"stopped after step {step} of 4000; to go on: trackcli train --resume -o '{folder}' --device cpu"
+    )
+    program, *words = shlex.split(advice.partition("to go on: ")[2])
+    assert program == "trackcli"
+    assert f"resuming at step {step}" in cli(*words, "--steps", str(step + 2)).stderr
+    assert (folder / f"checkpoint-{step + 2:08d}.pt").is_file()
 
 
 def test_an_interrupt_while_a_checkpoint_is_written_waits_for_it(

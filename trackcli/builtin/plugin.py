@@ -181,6 +181,13 @@ def trackcli_postprocessors() -> Iterable[PostprocessorSpec]:
         stage="track",
     )
     yield PostprocessorSpec(
+        name="presence",
+        summary="Score by the probability that the target is in view",
+        factory="trackcli.builtin.postprocessors.presence:Presence",
+        config="trackcli.builtin.config_presence:PresenceConfig",
+        stage="track",
+    )
+    yield PostprocessorSpec(
         name="hold",
         summary="Keep the last box while the score is low",
         factory="trackcli.builtin.postprocessors.track:Hold",

@@ -9,20 +9,25 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from trackcli.cli.completion import completion_of
+from trackcli.cli.trackers_edit import figures, variant
 
 if TYPE_CHECKING:
     from trackcli.host.registry import Provided
 
-COLUMNS = ("name", "distribution", "version", "size", "summary")
+COLUMNS = ("name", "distribution", "version", "size", "AUC", "fps", "summary")
 LABEL_WIDTH = 14
 MAX_CARD_BYTES = 1 << 20
+FIGURES = "figures"
 
 app = typer.Typer(
-    help="List and show trackers that have weights.",
+    help="List, show and adapt trackers that have weights.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+app.command("figures")(figures)
+app.command("variant")(variant)
 
 
 @app.command("list")
@@ -31,9 +36,10 @@ def list_trackers(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object and nothing else."),
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
 ) -> None:
-    """List all installed trackers with the sizes of their files.
+    """List all installed trackers: size, success AUC and frames per second as their files record them.
 
-    Example: trackcli trackers list
+    A figure is that of the sequences and the machine it was measured with (`trackcli trackers show NAME` says which);
+    "-" where there is none. Example: trackcli trackers list
     """
     from trackcli.cli.listing import print_json, print_table
     from trackcli.host.registry import installed
@@ -44,8 +50,7 @@ def list_trackers(
     if as_json:
         print_json({"trackers": rows})
     else:
-        sizes = ["-" if row["foreign"] else size_text(row["bytes"]) for row in rows]
-        print_table(COLUMNS, [row | {"size": size} for row, size in zip(rows, sizes, strict=True)])
+        print_table(COLUMNS, [row | _cells(row) for row in rows])
 
 
 @app.command("show")
@@ -96,14 +101,28 @@ def size_text(size: int | None) -> str:
     return "missing" if size is None else f"{size / 1e6:.1f} MB"
 
 
+def _cells(row: Mapping[str, Any]) -> dict[str, str]:
+    """What the table shows instead of numbers."""
+    return {
+        "size": "-" if row["foreign"] else size_text(row["bytes"]),
+        "AUC": "-" if row["auc"] is None else f"{row['auc']:.3f}",
+        "fps": "-" if row["fps"] is None else f"{row['fps']:.0f}",
+    }
+
+
 def _row(entry: Provided, label: str) -> dict[str, Any]:
+    from trackcli.composition.figures import Figures, read_figures
+
     path = _package_file(entry, "file")
+    figures = Figures() if path is None else read_figures(path)
     return {
         "name": label,
         "distribution": entry.distribution,
         "version": entry.version,
         "bytes": path.stat().st_size if path is not None and path.is_file() else None,
         "foreign": bool(getattr(entry.spec, "factory", "")),
+        "auc": figures.auc,
+        "fps": figures.fps,
         "summary": entry.spec.summary,
     }
 
@@ -167,7 +186,9 @@ def _page(about: Mapping[str, Any]) -> Iterator[str]:
         kind, _, name = str(component).partition(":")
         yield _labelled(kind, f"{name} ({version})")
     for fact, value in about["provenance"].items():
-        yield _labelled("training", f"{fact}: {_value_text(value)}")
+        yield _labelled(fact, _value_text(value)) if fact == FIGURES else _labelled(
+            "training", f"{fact}: {_value_text(value)}"
+        )
     if about["card"]:
         yield ""
         yield from about["card"].splitlines()

@@ -153,17 +153,37 @@ def _first_does(world: World, work: Callable[[], T]) -> T:
 
 
 def _run(run: TrainingRun, options: TrainOptions, console: Console) -> Driven:
-    """Drive the run: progress for the eye, metrics and TensorBoard for the record, validation on the way."""
+    """Drive the run: progress for the eye, metrics and TensorBoard for the record, validation on the way.
+
+    Interrupted, it says how to go on: by then the checkpoint is written.
+    """
+    from trackcli.cli.errors import Terminated
     from trackcli.cli.train_progress import progress_of
     from trackcli.training.observe import MetricsLog, drive
     from trackcli.training.validate import BestByValidation
 
     best = BestByValidation(run, options.val) if options.val is not None else None
-    with progress_of(run, console) as progress:
-        observers: list[RunObserver] = []
-        if run.world.is_first:
-            observers = [MetricsLog(run), *_tensorboard(run, console), progress]
-        return drive(run, observers, best=best)
+    try:
+        with progress_of(run, console) as progress:
+            observers: list[RunObserver] = []
+            if run.world.is_first:
+                observers = [MetricsLog(run), *_tensorboard(run, console), progress]
+            return drive(run, observers, best=best)
+    except (KeyboardInterrupt, Terminated):
+        console.note(f"stopped after step {run.step} of {run.total}; to go on: {_command_to_go_on(run, options)}")
+        raise
+
+
+def _command_to_go_on(run: TrainingRun, options: TrainOptions) -> str:
+    """What the run folder does not remember is said again."""
+    import shlex
+
+    words = ["trackcli", "train", "--resume", "-o", str(run.folder)]
+    if options.val is not None:
+        words += ["--val", str(options.val)]
+    if options.device != "auto":
+        words += ["--device", options.device]
+    return ("torchrun … -m " if run.world.is_shared else "") + shlex.join(words)
 
 
 def _tensorboard(run: TrainingRun, console: Console) -> list[RunObserver]:

@@ -95,6 +95,10 @@ class Link(nn.Module):
     Built as ``factory(config)``.
     """
 
+    def adapt(self, context: StartContext) -> Kernel:
+        """Fit the matcher's kernel to the start frame: the same names and shapes. Called before :meth:`start`."""
+        return context.kernel
+
     def start(self, context: StartContext) -> State:
         """The state of fresh targets; empty for links without memory."""
         return {}
@@ -119,6 +123,9 @@ class Link(nn.Module):
             selection: Where the targets were found, image pixels; ``context.geometry.crop_map`` takes them to the crop.
             context: The last step's.
             rows: ``(B,)`` bool: the targets to update; the others keep their state.
+
+        Returns:
+            The state, which may be the one given, written into: nobody else has it, and memories are large.
         """
         return state
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from trackcli.contracts.levels import Branch
-from trackcli.contracts.state import HeadKernel
+from trackcli.contracts.predictions import Candidates
+from trackcli.contracts.state import HeadKernel, Kernel
 from trackcli.contracts.training import Batch
 from trackcli.geometry.crop import CropMap
 
@@ -39,6 +40,10 @@ class StartContext:
         crop: Cuts further crops from the start frames: ``(B, 4)`` windows in image pixels and a side → ``(B, 3, S, S)``
             in 0..255. Starting happens outside the captured step, so a link may augment as it likes.
         branch: Normalises crops and runs the backbone on them.
+        search_size: Side of the search crops, the first of the search sizes, in pixels.
+        kernel: The matcher's, as the links before have adapted it.
+        detect: What matcher and head make of a search branch: the kernel, the branch and ``(B, 4)`` last boxes in its
+            crops → candidates before any link. It can be differentiated with respect to the kernel.
     """
 
     template: Branch
@@ -46,6 +51,9 @@ class StartContext:
     frame_sizes_wh: Tensor
     crop: Callable[[Tensor, int], Tensor]
     branch: Callable[[Tensor], Branch]
+    search_size: int
+    kernel: Kernel
+    detect: Callable[[Kernel, Branch, Tensor], Candidates]
 
 
 @dataclass(frozen=True)

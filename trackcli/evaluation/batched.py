@@ -16,7 +16,7 @@ import numpy as np
 
 from trackcli.evaluation.datasets import EvaluationSequence
 from trackcli.evaluation.methods import Task
-from trackcli.evaluation.one_pass import DECODE_STAGE, GIVEN_SCORE, Image, corners_to_xywh, naming
+from trackcli.evaluation.one_pass import DECODE_STAGE, GIVEN_SCORE, Image, check_answer, corners_to_xywh, naming
 from trackcli.evaluation.results import Trajectory
 from trackcli.tracking.timing import StageTimer
 from trackcli.tracking.tracker import Tracker
@@ -123,7 +123,12 @@ class _Row:
         return image
 
     def note(self, box_xywh: np.ndarray[tuple[int], np.dtype[np.float64]], score: float, seconds: float) -> None:
-        """Remember the answer for the frame."""
+        """Remember the answer for the frame.
+
+        Raises:
+            TrackerFailedError: if the box is not finite.
+        """
+        check_answer(box_xywh, self.sequence.name, self._done)
         self._boxes[self._done], self._scores[self._done], self._seconds[self._done] = box_xywh, score, seconds
         self._done += 1
 

@@ -87,7 +87,22 @@ def run_tracker(tracker: Tracker, sequence: EvaluationSequence, *, timer: StageT
             else:
                 boxes[index], scores[index] = _read_out(tracker.update(image))
             seconds[index] = time.perf_counter() - began
+            check_answer(boxes[index], sequence.name, index)
     return Trajectory(boxes, scores, seconds)
+
+
+def check_answer(box_xywh: Floats, sequence: str, frame: int) -> None:
+    """Refuse a box that is not finite: no result file may hold it, and toolkits disagree about what it counts.
+
+    Raises:
+        TrackerFailedError: naming the sequence and the frame, from 0.
+    """
+    if not np.isfinite(box_xywh).all():
+        given = ",".join(f"{value:g}" for value in box_xywh)
+        raise TrackerFailedError(
+            f"the tracker answered {given} on sequence {sequence}, frame {frame}; expected x,y,w,h in numbers (an "
+            "empty box, where it finds nothing); leave the sequence out with --sequences"
+        )
 
 
 @contextmanager
@@ -113,7 +128,8 @@ def naming(sequence: str) -> Iterator[None]:
 
 def corners_to_xywh(boxes_xyxy: Floats) -> Floats:
     """``(…, 4)`` corners to top-left corner and size."""
-    return np.concatenate((boxes_xyxy[..., :2], boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]), axis=-1)
+    with np.errstate(invalid="ignore"):  # infinite corners: whoever asked is told about the box
+        return np.concatenate((boxes_xyxy[..., :2], boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]), axis=-1)
 
 
 def _read_out(tracked: Tracked) -> tuple[Floats, float]:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -139,13 +139,15 @@ class ResultStore:
             repetition: Which of several runs, from 0.
 
         Raises:
-            InputDataError: if a file cannot be read or has another number of rows.
+            InputDataError: if a file cannot be read, has another number of rows, or a box that is not finite.
         """
         column = repetition if self.layout.columns_are_repetitions else 0
         return Trajectory(
             boxes_xywh=self._read_boxes(sequence, frames, repetition),
-            scores=_read_column(self.layout.scores(self.folder, sequence, repetition), "score", frames, column),
-            seconds=_read_column(self.layout.seconds(self.folder, sequence, repetition), "seconds", frames, column),
+            scores=self._read_column(self.layout.scores(self.folder, sequence, repetition), "score", frames, column),
+            seconds=self._read_column(
+                self.layout.seconds(self.folder, sequence, repetition), "seconds", frames, column
+            ),
         )
 
     def read_from(self, sequence: str, first_box_xywh: Floats, frames: int, repetition: int = 0) -> Trajectory:
@@ -166,13 +168,35 @@ class ResultStore:
         elif not _is_near(kept, first_box_xywh, _ROUNDED_PIXELS if self.foreign else _SAME_BOX_PIXELS):
             raise InputDataError(
                 f"{self.layout.boxes(self.folder, sequence, repetition)} begins at {_show(kept)}, but sequence "
-                f"{sequence} at {_show(first_box_xywh)}; expected results of this sequence; track it again with --force"
+                f"{sequence} at {_show(first_box_xywh)}; expected results of this sequence; {self._remedy}"
             )
         return trajectory
 
     def _read_boxes(self, sequence: str, frames: int, repetition: int) -> Floats:
         path = self.layout.boxes(self.folder, sequence, repetition)
-        return _read_rows(path, BOX_COLUMNS, frames, start_code=self.layout is Layout.VOT)
+        rows = read_table(path, BOX_COLUMNS, start_code=self.layout is Layout.VOT, finite=True)
+        self._check_length(path, rows, frames)
+        return rows
+
+    def _read_column(self, path: Path, name: str, frames: int, column: int) -> Floats:
+        """One column of a file with one number per repetition on each line; NaN if there is no such file or column."""
+        if not path.is_file():
+            return np.full(frames, np.nan)
+        rows = read_table(path, (name,), repeated=True)
+        self._check_length(path, rows, frames)
+        return np.asarray(rows[:, column]) if column < rows.shape[1] else np.full(frames, np.nan)
+
+    def _check_length(self, path: Path, rows: Floats, frames: int) -> None:
+        if len(rows) != frames:
+            found = f"{len(rows)} {'line' if len(rows) == 1 else 'lines'}"
+            raise InputDataError(
+                f"{path} has {found}; expected {frames}, one per frame of the sequence; {self._remedy}"
+            )
+
+    @property
+    def _remedy(self) -> str:
+        """What to do about a file that cannot be used."""
+        return "correct it, or choose others with --sequences" if self.foreign else "track it again with --force"
 
     def _note_owner(self, fingerprint: str, *, replace: bool) -> None:
         path = self.folder / IDENTITY_FILE
@@ -197,30 +221,6 @@ def _write(path: Path, rows: Floats) -> None:
     except OSError as error:
         raise CacheError(f"cannot make {path.parent}: {error.strerror}; choose another --output") from error
     write_table(path, rows)
-
-
-def _read_rows(path: Path, columns: Sequence[str], frames: int, *, start_code: bool = False) -> Floats:
-    rows = read_table(path, columns, start_code=start_code)
-    _check_length(path, rows, frames)
-    return rows
-
-
-def _read_column(path: Path, name: str, frames: int, column: int) -> Floats:
-    """One column of a file whose lines hold one number per repetition; NaN if there is no such file or column."""
-    if not path.is_file():
-        return np.full(frames, np.nan)
-    rows = read_table(path, (name,), repeated=True)
-    _check_length(path, rows, frames)
-    return np.asarray(rows[:, column]) if column < rows.shape[1] else np.full(frames, np.nan)
-
-
-def _check_length(path: Path, rows: Floats, frames: int) -> None:
-    if len(rows) != frames:
-        found = f"{len(rows)} {'line' if len(rows) == 1 else 'lines'}"
-        raise InputDataError(
-            f"{path} has {found}; expected {frames}, one per frame of the sequence; "
-            "complete it, or track the sequence again with --force"
-        )
 
 
 def _is_near(box_xywh: Floats, other_xywh: Floats, pixels: float) -> bool:

@@ -26,8 +26,10 @@ _VOT_CODE = re.compile(r"([012])(?:\.0*)?")
 _START_CODE = "1"
 
 
-def read_table(path: Path, columns: Sequence[str], *, repeated: bool = False, start_code: bool = False) -> Floats:
-    """Read one row of numbers per line, separated by commas, tabs or spaces; ``nan`` is a number.
+def read_table(
+    path: Path, columns: Sequence[str], *, repeated: bool = False, start_code: bool = False, finite: bool = False
+) -> Floats:
+    """Read one row of numbers per line, separated by commas, tabs or spaces; ``nan`` is a number unless ``finite``.
 
     Empty lines at the end are ignored; anywhere else they are an error, because they would shift all later frames.
 
@@ -36,6 +38,7 @@ def read_table(path: Path, columns: Sequence[str], *, repeated: bool = False, st
         columns: What the numbers of a line are, as in ``("x", "y", "w", "h")``.
         repeated: The columns may repeat, equally often on each line (one per repetition).
         start_code: The first line may be VOT's code for a start, ``1``; it becomes a row of NaN.
+        finite: Refuse NaN and infinity.
 
     Returns:
         ``(T, len(columns))`` float64, exactly the numbers of the file.
@@ -50,7 +53,7 @@ def read_table(path: Path, columns: Sequence[str], *, repeated: bool = False, st
     for number, line in enumerate(lines, start=1):
         code = _VOT_CODE.fullmatch(line.strip()) if start_code else None
         if code is None:
-            rows.append(_parse_line(line, names, f"{path}, line {number}"))
+            rows.append(_parse_line(line, names, f"{path}, line {number}", finite=finite))
         elif number == 1 and code[1] == _START_CODE:
             rows.append([math.nan] * len(names))
         else:
@@ -93,7 +96,7 @@ def _read_text(path: Path, columns: Sequence[str]) -> str:
         raise InputDataError(f"{path} is not text; {expected}") from error
 
 
-def _parse_line(line: str, columns: Sequence[str], where: str) -> list[float]:
+def _parse_line(line: str, columns: Sequence[str], where: str, *, finite: bool) -> list[float]:
     words = _SEPARATOR.split(line.strip())
     try:
         numbers = [float(word) for word in words]
@@ -104,4 +107,9 @@ def _parse_line(line: str, columns: Sequence[str], where: str) -> list[float]:
         several = f"{len(columns)} numbers separated by commas, tabs or spaces"
         expected = "one number" if len(columns) == 1 else several
         raise InputDataError(f"{where}: {given} is not {','.join(columns)}; expected {expected}")
+    if finite and not all(map(math.isfinite, numbers)):
+        raise InputDataError(
+            f"{where}: {line.strip()[:_SHOWN]!r} is not finite; expected {','.join(columns)} in numbers; "
+            f"where nothing was found, write {','.join('0' * len(columns))}"
+        )
     return numbers

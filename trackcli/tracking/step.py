@@ -10,7 +10,8 @@ from torch import Tensor
 
 from trackcli.composition.model import TrackerModel
 from trackcli.contracts.context import Context, FrameGeometry, StartContext
-from trackcli.contracts.predictions import Selection
+from trackcli.contracts.levels import Branch
+from trackcli.contracts.predictions import Candidates, Selection
 from trackcli.contracts.state import HeadKernel, Kernel, State, take_rows, write_rows
 from trackcli.geometry.crop import CropMap
 
@@ -80,11 +81,29 @@ def start_targets(
     """
     template = model.branch(crop(crop_map.windows_xyxy, crop_map.size), crop_map.to_crop(boxes_xyxy))
     embedding = model.embed(template)
-    context = StartContext(template, boxes_xyxy, frame_sizes_wh, crop, model.branch)
+
+    def detect(kernel: Kernel, search: Branch, previous_boxes_xyxy: Tensor) -> Candidates:
+        seen = Context(
+            search=search, head_kernel=embedding.head_kernel or None, previous_boxes_xyxy=previous_boxes_xyxy
+        )
+        return model.head.decode(model.predict(kernel, seen), seen)
+
+    context = StartContext(
+        template=template,
+        boxes_xyxy=boxes_xyxy,
+        frame_sizes_wh=frame_sizes_wh,
+        crop=crop,
+        branch=model.branch,
+        search_size=model.crop.search_size,
+        kernel=embedding.kernel,
+        detect=detect,
+    )
     zeros = torch.zeros(len(boxes_xyxy), dtype=torch.int64, device=boxes_xyxy.device)
     links = {**dict(model.candidate_links.items()), **dict(model.track_links.items())}
+    for link in links.values():
+        context = replace(context, kernel=link.adapt(context))  # type: ignore[operator]  # ModuleDict
     return TargetState(
-        kernel=embedding.kernel,
+        kernel=context.kernel,
         head_kernel=embedding.head_kernel or {},
         links={name: link.start(context) for name, link in links.items()},  # type: ignore[operator]  # ModuleDict
         boxes_xyxy=boxes_xyxy,

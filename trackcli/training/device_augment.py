@@ -38,29 +38,33 @@ def augment_images(images: Tensor, look: Appearance, device: torch.device) -> Te
 def _on_cpu(pixels: Tensor, look: Appearance) -> Tensor:
     result = torch.empty(pixels.shape, dtype=torch.float32)
     source, target = pixels.numpy(), result.numpy()
-    recoloured, blurred = _changes_colour(look), _is_blurred(look)
-    mirrored = np.empty_like(source[0])
+    recoloured, blurred, noisy = _changes_colour(look).tolist(), _is_blurred(look).tolist(), (look.noise > 0).tolist()
+    sizes_wh, biases, flipped = look.blur_wh.tolist(), look.bias.tolist(), look.flip.tolist()
+    affines = np.zeros((len(source), 3, 4), np.float32)
+    affines[:, :, :3] = look.matrix
+    # One crop's worth of memory stays in the processor's cache; a new one for each step of each crop does not.
+    mirrored, smooth, floats = np.empty_like(source[0]), np.empty_like(source[0]), np.empty_like(target[0])
     for row, out in enumerate(target):
-        image = cv2.flip(source[row], 1, mirrored) if look.flip[row] else source[row]
+        image = cv2.flip(source[row], 1, mirrored) if flipped[row] else source[row]
         if blurred[row]:
-            image = cv2.blur(image, look.blur_wh[row].tolist(), borderType=cv2.BORDER_REPLICATE)
+            image = cv2.blur(image, sizes_wh[row], smooth, borderType=cv2.BORDER_REPLICATE)
         if recoloured[row]:
-            _recolour(image, look.matrix[row], float(look.bias[row]), out)
+            np.copyto(floats, image)
+            affines[row, :, 3] = biases[row] * _mean_luma(image)
+            cv2.transform(floats, affines[row], out)
         else:
             np.copyto(out, image)
-        if look.noise[row] > 0:
+        if noisy[row]:
             result[row] += _noise(look.noise[row : row + 1], look.noise_key[row : row + 1], result[row : row + 1])[0]
-        if recoloured[row] or look.noise[row] > 0:
-            np.clip(out, 0.0, 255.0, out=out)
+        if recoloured[row] or noisy[row]:
+            cv2.threshold(out, 255.0, 0.0, cv2.THRESH_TRUNC, out)
+            cv2.threshold(out, 0.0, 0.0, cv2.THRESH_TOZERO, out)
     return result
 
 
-def _recolour(image: NDArray[np.uint8], matrix: NDArray[np.float32], bias: float, out: NDArray[np.float32]) -> None:
-    """Apply a colour map to a crop; the result is not clipped."""
+def _mean_luma(image: NDArray[np.uint8]) -> float:
     red, green, blue, _ = cv2.mean(image)
-    shift = bias * (LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue)
-    affine = np.column_stack((matrix, np.full(3, shift)))
-    cv2.transform(image.astype(np.float32), affine, out)
+    return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
 
 
 def _with_torch(pixels: Tensor, look: Appearance, device: torch.device) -> Tensor:

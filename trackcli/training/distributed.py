@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from types import FrameType
 from typing import Any
 
 import torch
@@ -119,27 +116,3 @@ def _own_device(device: str, local_rank: int, local_size: int) -> str:
         )
     torch.cuda.set_device(local_rank)
     return f"cuda:{local_rank}"
-
-
-@contextmanager
-def signals_noted(wanted: bool) -> Iterator[list[int]]:
-    """Note Ctrl-C and SIGTERM instead of acting on them, so that all processes can stop after the same step.
-
-    Yields:
-        The numbers of the signals that came.
-    """
-    came: list[int] = []
-    if not wanted or threading.current_thread() is not threading.main_thread():
-        yield came
-        return
-
-    def remember(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-
-    previous = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield came
-    finally:
-        for number, handler in previous.items():
-            # None stands for a handler that was not installed from Python and cannot be put back.
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from trackcli.config.training import TrainConfig
 from trackcli.training.engine import Engine
 from trackcli.training.initial import InitialWeights
 from trackcli.training.schedule import total_steps
+from trackcli.training.snapshot import as_in_tracking
 from trackcli.training.sources import DataSource
 from trackcli.training.trial import Trial, set_up_trial, with_train
 
@@ -123,7 +123,7 @@ def dry_run(
     )
     engine, batch = trial.engine, trial.batch
     learning, busiest = _who_learns(engine, total_steps(config))
-    with _undisturbed_model(engine), torch.no_grad(), FlopCounterMode(display=False) as forward:
+    with as_in_tracking(engine.model), torch.no_grad(), FlopCounterMode(display=False) as forward:
         engine.model(batch, with_candidates=engine.losses.needs_candidates)
     engine.apply(busiest)
     kept = _KeptForBackward(engine)
@@ -188,18 +188,6 @@ def _total(parts: Sequence[PartSize]) -> PartSize:
         at_start=sum(part.at_start for part in parts),
         at_most=sum(part.at_most for part in parts),
     )
-
-
-@contextmanager
-def _undisturbed_model(engine: Engine) -> Iterator[None]:
-    """As in tracking; batch statistics stay."""
-    modes = {module: module.training for module in engine.model.modules()}
-    engine.model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 class _KeptForBackward:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from trackcli.composition.build import WeightedLosses, build_losses, build_model
+from trackcli.composition.build import build_losses, build_model
 from trackcli.composition.model import TrackerModel
 from trackcli.composition.plan import Plan
 from trackcli.config.training import TrainConfig
@@ -24,9 +24,10 @@ from trackcli.training.average import Average
 from trackcli.training.distributed import ALONE, World
 from trackcli.training.learning import Learning, LearningPlan, make_optimizer, set_rate
 from trackcli.training.parts import Parts
-from trackcli.training.precision import SMALLEST_SCALE, autocast, exact_grouped_convolutions, make_scaler
+from trackcli.training.precision import SMALLEST_SCALE, exact_grouped_convolutions, make_scaler
 from trackcli.training.schedule import check_schedule, rate_at
 from trackcli.training.spread import StepCounting, check_batch
+from trackcli.training.terms import PairLosses, in_phase
 
 GRADIENT = "gradient"
 """What a non-finite step is blamed on whose loss terms are all finite."""
@@ -53,24 +54,6 @@ class StepResult:
     gradient_norm: float
     nonfinite: tuple[str, ...]
     stop: bool
-
-
-class PairLosses(nn.Module):
-    """Model and losses as one module from a batch to weighted terms: what is trained, and what is replayed."""
-
-    def __init__(self, model: TrackerModel, losses: WeightedLosses, config: TrainConfig, device: torch.device) -> None:
-        super().__init__()
-        self.model = model
-        self.losses = losses
-        self._config = config
-        self._device = device
-
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Weighted scalar terms by ``loss.term``."""
-        with autocast(self._config, self._device):
-            outputs = self.model(batch, with_candidates=self.losses.needs_candidates)
-        terms: dict[str, Tensor] = self.losses(outputs, batch)
-        return terms
 
 
 class Engine:
@@ -217,7 +200,7 @@ class Engine:
             with self._chance(step, part), self._synchronised(is_last):
                 module = self._pair_losses if self._shared is None else self._shared
                 all_terms: dict[str, Tensor] = module(replace(batch, counting=counting))
-                terms = _weighted(all_terms, learning)
+                terms = in_phase(all_terms, learning)
                 loss = torch.stack(list(terms.values())).sum() / len(batches)
                 if is_last:
                     loss = loss + self._touch_all()
@@ -287,14 +270,6 @@ class Engine:
         self._shared = None
         gc.collect()  # the old one's hooks go with it
         self._shared = DistributedDataParallel(self._pair_losses, gradient_as_bucket_view=True)
-
-
-def _weighted(terms: dict[str, Tensor], learning: Learning) -> dict[str, Tensor]:
-    """The phase's factors on top; a term with factor 0 is left out, whatever its value."""
-    kept = {name: learning.loss_factor(name) * value for name, value in terms.items() if learning.loss_factor(name)}
-    if not kept:
-        raise ConfigError("train.phases leaves out every loss; give some term a factor above 0")
-    return kept
 
 
 def _with_synchronised_norms(model: TrackerModel, device: torch.device, world: World) -> TrackerModel:

@@ -20,11 +20,11 @@ from trackcli.contracts.training import Batch
 from trackcli.errors import InputDataError
 from trackcli.host.registry import Registry
 from trackcli.training.checkpoint import read_state
-from trackcli.training.engine import PairLosses
 from trackcli.training.learning import LearningPlan
 from trackcli.training.nonfinite import FORMAT_VERSION
 from trackcli.training.parts import Parts
 from trackcli.training.spread import split_rows
+from trackcli.training.terms import PairLosses
 
 MOST_NAMES = 5
 LARGEST_BYTES = 8 << 30

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Generator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ from trackcli.composition.plan import Plan
 from trackcli.config.training import TrainConfig
 from trackcli.contracts.training import Batch
 from trackcli.host.registry import Registry
-from trackcli.signals import signals_held
+from trackcli.signals import signals_held, signals_noted
 from trackcli.tracking.tracker import RUN_TRACKER
 from trackcli.training.best import BEST_TRACKER, best_step
 from trackcli.training.checkpoint import load_latest, remove_leftovers, save_checkpoint
-from trackcli.training.distributed import ALONE, World, signals_noted
+from trackcli.training.distributed import ALONE, World
 from trackcli.training.engine import Engine, StepResult
 from trackcli.training.loader import HostBatch, PairLoader, finish_on_device
 from trackcli.training.nonfinite import NonfiniteSteps
@@ -113,7 +114,8 @@ class TrainingRun:
         clock = Clock()
         checkpoint_every = self.timeline.steps_in(self.config.checkpoint_every)
         asked_to_stop = False
-        with signals_noted(self.world.is_shared) as came:
+        # Of several processes none may stop alone: what came is told to all in the next step.
+        with signals_noted() if self.world.is_shared else nullcontext(list[int]()) as came:
             try:
                 for host in clock.waiting_for(self.loader.batches(self.step, self.total)):
                     with signals_held():

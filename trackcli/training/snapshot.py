@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,13 +54,8 @@ def take_snapshot(model: TrackerModel, batch: Batch, *, count: int = 4) -> Snaps
         count: At most so many pairs.
     """
     few = _first_rows(batch, count)
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
+    with as_in_tracking(model):
         candidates = model(few, with_candidates=True).candidates
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
     ranking = candidates.ranking.float().masked_fill(~candidates.valid, -torch.inf)
     best = ranking.argmax(dim=1, keepdim=True)
     scores = candidates.scores.float().masked_fill(~candidates.valid, 0)
@@ -74,6 +71,18 @@ def take_snapshot(model: TrackerModel, batch: Batch, *, count: int = 4) -> Snaps
         response=response_picture(candidates.points_xy.float(), scores, few.search_images.shape[-1]).cpu(),
         sample_ids=few.sample_ids.cpu(),
     )
+
+
+@contextmanager
+def as_in_tracking(model: TrackerModel) -> Iterator[None]:
+    """Evaluation mode inside; afterwards each module has its own mode again, and batch statistics are untouched."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
 
 
 def response_picture(points_xy: Tensor, scores: Tensor, size: int) -> Tensor:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from trackcli_cache.batches_paste import Sprite, paste
 from trackcli_cache.batches_targets import TargetReader, number_categories
 from trackcli_cache.batches_views import (
+    Upright,
+    ViewMap,
     ViewRequest,
     ViewSettings,
     Window,
@@ -32,6 +34,18 @@ CHANGES = st.builds(
 )
 
 
+def matrix(to_view: ViewMap) -> np.ndarray:
+    return to_view.affine() if isinstance(to_view, Upright) else to_view
+
+
+def shown(reader: TargetReader, index: int, request: ViewRequest, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """A view, and the matrix of its map."""
+    view = np.empty((size, size, 3), np.uint8)
+    cut = reader.cut(index, reader.target(index), request, size)
+    reader.draw(cut, view)
+    return view, matrix(cut.to_view)
+
+
 def source_points(points_xy: np.ndarray, to_view: np.ndarray, window_xyxy: np.ndarray, side: int) -> np.ndarray:
     """View → search crop → source image, by nothing but the definitions."""
     crop_xy = np.linalg.solve(to_view[:, :2], (points_xy - to_view[:, 2]).T).T
@@ -49,9 +63,9 @@ def test_a_box_goes_into_the_view_and_back_to_where_it_was_annotated(
     reader = TargetReader(gradients, number_categories([gradients]))
     target, record = reader.target(index), gradients.record(index)
     request = random_request(np.random.default_rng(seed), changes, center_xy=target.center_xy, zoom=zoom)
-    to_view = reader.view(index, target, request, np.empty((size, size, 3), np.uint8))
-    corners = transform_points(np.array(target.box_xyxy).reshape(2, 2), to_view)
-    back = source_points(corners, to_view, record.search_window_xyxy, record.search_crop_side)
+    to_view = reader.cut(index, target, request, size).to_view
+    corners = transform_points(np.array(target.box_xyxy).reshape(2, 2), matrix(to_view))
+    back = source_points(corners, matrix(to_view), record.search_window_xyxy, record.search_crop_side)
     np.testing.assert_allclose(back.reshape(4), record.source_box_xyxy, atol=1e-3)
     if not request.angle:
         np.testing.assert_allclose(
@@ -69,8 +83,7 @@ def test_pixels_lie_where_the_map_says(
     reader = TargetReader(gradients, number_categories([gradients]))
     target, record = reader.target(index), gradients.record(index)
     request = random_request(np.random.default_rng(seed), changes, center_xy=target.center_xy, zoom=zoom)
-    view = np.empty((64, 64, 3), np.uint8)
-    to_view = reader.view(index, target, request, view)
+    view, to_view = shown(reader, index, request, 64)
     centers = np.stack(np.meshgrid(np.arange(64) + 0.5, np.arange(64) + 0.5), axis=-1).reshape(-1, 2)
     x, y = source_points(centers, to_view, record.search_window_xyxy, record.search_crop_side).T
     margin = 3 * max(1.0, record.search_scale / min(request.scale_x, request.scale_y))
@@ -98,7 +111,7 @@ def test_the_exemplar_tier_is_read_where_it_suffices_and_else_the_search_tier(
         )
     target = reader.target(0)
     for size in (127, 271, 288):
-        reader.view(0, target, ViewRequest(*target.center_xy, 1.0, 1.0, 0.0, 0.0), np.empty((size, size, 3), np.uint8))
+        shown(reader, 0, ViewRequest(*target.center_xy, 1.0, 1.0, 0.0, 0.0), size)
     assert read == ["exemplar_rows", "search_rows", "search_rows"]
 
 
@@ -109,8 +122,8 @@ def test_both_tiers_show_the_same(gradients: CropCache) -> None:
         target = reader.target(index)
         views, maps = [], []
         for size in (127, 255):
-            view = np.empty((size, size, 3), np.uint8)
-            maps.append(reader.view(index, target, ViewRequest(*target.center_xy, 1.0, 1.0, 0.0, 0.0), view))
+            view, to_view = shown(reader, index, ViewRequest(*target.center_xy, 1.0, 1.0, 0.0, 0.0), size)
+            maps.append(to_view)
             views.append(view)
         near, wide = (transform_points(np.array([target.center_xy]), each)[0] for each in maps)
         assert np.abs(near - 63.5).max() <= 1.0 and np.abs(wide - 127.5).max() <= 1.0
@@ -141,7 +154,7 @@ def test_a_halved_view_is_averaged_so_that_nothing_is_skipped() -> None:
 
 
 def test_a_windows_map_is_its_corner_and_its_scale() -> None:
-    to_view = Window(10, 20, 50, 100).to_view(200)
+    to_view = Window(10, 20, 50, 100).to_view(200).affine()
     np.testing.assert_allclose(transform_points(np.array([[10, 20], [60, 120]]), to_view), [[0, 0], [200, 200]])
 
 

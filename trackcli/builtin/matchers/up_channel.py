@@ -80,18 +80,23 @@ class UpChannelCorrelation(Matcher):
 
     def forward(self, kernel: Kernel, search: Branch) -> Matched:
         """One response per level and task, with as many channels as there are kernels."""
-        matched = {name: self._match(kernel, name, search.features[name]) for name in self.levels}
+        middle = search.images.shape[-1] / 2
+        matched = {name: self._match(kernel, name, search.features[name], middle) for name in self.levels}
         return Matched(matched, template={}, search={})
 
-    def _match(self, kernel: Kernel, name: str, level: Level) -> MatchedLevel:
+    def _match(self, kernel: Kernel, name: str, level: Level, middle: float) -> MatchedLevel:
+        cells = self.config.search_cells
+        searched = center_cells(level, middle, cells) if cells else level.map
         classification, regression = (
             self.config.scale
-            * up_channel_correlation(self._task(name, task).search(level.map), kernel[f"{name}.{task}"])
+            * up_channel_correlation(self._task(name, task).search(searched), kernel[f"{name}.{task}"])
             for task in TASKS
         )
-        # Response cell j pairs the kernel's first cell with search cell j; the target's centre is that much further.
+        # Response cell j pairs the kernel's first cell with the j-th cell that is searched; the target's centre is that
+        # much further.
         first = first_center_cell(level, self.template_center, self.config.template_cells)
-        offset = self.template_center - level.stride * first
+        begin = first_center_cell(level, middle, cells) if cells else 0
+        offset = self.template_center + level.stride * (begin - first)
         return MatchedLevel(classification, regression, level.stride, offset)
 
     def _task(self, name: str, task: str) -> UpChannelTask:

@@ -1,0 +1,89 @@
+"""``trackcli trackers figures`` and ``trackcli trackers variant``: what a tracker file says, and other links for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trackcli.cli.completion import completion_of
+
+
+def figures(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A tracker file (.safetensors).")],
+    *,
+    auc: Annotated[float | None, typer.Option(metavar="A", help="Success AUC, 0..1.", min=0, max=1)] = None,
+    fps: Annotated[float | None, typer.Option(metavar="F", help="Frames per second.", min=0)] = None,
+    note: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Measured on which sequences and which machine.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Write measured figures into a tracker file, for `trackcli trackers list`; its weights stay as they are.
+
+    Example: trackcli trackers figures mine.safetensors --auc 0.61 --fps 40 --note "OTB100; 2 threads, Zen 5"
+    """
+    from dataclasses import asdict
+
+    from trackcli.cli.listing import print_json, print_lines
+    from trackcli.composition.figures import Figures, read_figures, write_figures
+    from trackcli.errors import UsageError
+
+    given = Figures(auc, fps, note)
+    if given == Figures():
+        raise UsageError("no figure was given; expected --auc, --fps or --note")
+    write_figures(file, given)
+    written = asdict(read_figures(file))
+    if as_json:
+        print_json({"file": str(file), "figures": written})
+    else:
+        print_lines([f"{file}: " + ", ".join(f"{key} {value}" for key, value in written.items() if value is not None)])
+
+
+def variant(
+    tracker: Annotated[
+        str, typer.Argument(metavar="TRACKER", autocompletion=completion_of("tracker"), help="A name, file or run.")
+    ],
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The tracker file to write.")],
+    postprocessor: Annotated[
+        list[str], typer.Option(help="These postprocessors instead of the tracker's; repeatable.")
+    ] = [],  # noqa: B006
+    add_postprocessor: Annotated[list[str], typer.Option(help="One more, at the end; repeatable.")] = [],  # noqa: B006
+    settings: Annotated[
+        list[str],
+        typer.Option("--set", help="One setting, e.g. postprocessor.hold.threshold=0.4; repeatable."),
+    ] = [],  # noqa: B006
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that exists.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Write a tracker with the same weights and other postprocessors, or other settings of them or of the crops.
+
+    Example: trackcli trackers variant default -o holding.safetensors --add-postprocessor hold
+    """
+    from trackcli.cli.listing import print_json, print_lines
+    from trackcli.composition.variants import write_variant
+    from trackcli.errors import UsageError
+    from trackcli.host.registry import installed
+    from trackcli.tracking.tracker import find_tracker_file
+
+    if output.suffix != ".safetensors":
+        raise UsageError(f"--output {output} is no tracker file; expected a name that ends in .safetensors")
+    if output.exists() and not force:
+        raise UsageError(f"--output {output} exists; choose another name or overwrite it with --force")
+    registry = installed()
+    links = write_variant(
+        find_tracker_file(tracker, registry),
+        output,
+        registry,
+        assignments=settings,
+        added=add_postprocessor,
+        replaced=postprocessor,
+    )
+    if as_json:
+        print_json({"file": str(output), "postprocessors": list(links)})
+    else:
+        print_lines([f"{output}: {', '.join(links)}"])
