@@ -39,7 +39,7 @@ from trackcli.composition.defaults import complete
 from trackcli.composition.plan import Plan, plan
 from trackcli.config.sampling import SamplerConfig
 from trackcli.host.registry import installed
-from trackcli.training.appearance import LUMA, appearance_of
+from trackcli.training.appearance import LUMA, Appearance, appearance_of
 from trackcli.training.loader import finish_on_device, make_loader
 
 BATCH = 32
@@ -138,6 +138,7 @@ class Speed:
 
 def speed_of(side: Callable[[], Iterable[object]]) -> Speed:
     """Read all batches of a side once."""
+    gc.collect()  # not of what other sides left behind, while this one is measured
     processor = _processor_seconds()
     iterator = iter(side())
     next(iterator)
@@ -145,7 +146,6 @@ def speed_of(side: Callable[[], Iterable[object]]) -> Speed:
     count = sum(1 for _ in iterator)
     elapsed = time.perf_counter() - began
     del iterator  # worker processes end, and their time is counted
-    gc.collect()
     return Speed(count * BATCH / elapsed, (_processor_seconds() - processor) / ((count + 1) * BATCH))
 
 
@@ -176,40 +176,47 @@ class FolderPairs(Dataset[tuple[FloatImage, FloatImage, FloatImage, FloatImage]]
         self.crops = crops
         self.config = config
         self.length = length
+        self._looks: tuple[int, list[Appearance]] = (-1, [])
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: int) -> tuple[FloatImage, FloatImage, FloatImage, FloatImage]:
         rng = np.random.default_rng((0, index))
-        draws = rng.random((1, 32), dtype=np.float32)
-        template, template_box = self._crop(rng, draws, 0, TEMPLATE)
-        search, search_box = self._crop(rng, draws, 1, SEARCH)
+        number, row = divmod(index, BATCH)
+        if self._looks[0] != number:  # a worker gets whole batches: drawing them at once costs less
+            draws = np.random.default_rng((1, number)).random((BATCH, 32), dtype=np.float32)
+            self._looks = number, [appearance_of(draws, self.config, branch) for branch in (0, 1)]
+        template, template_box = self._crop(rng, row, 0, TEMPLATE)
+        search, search_box = self._crop(rng, row, 1, SEARCH)
         return template, search, template_box, search_box
 
-    def _crop(
-        self, rng: np.random.Generator, draws: FloatImage, branch: int, size: int
-    ) -> tuple[FloatImage, FloatImage]:
-        crop = self.crops[int(rng.integers(len(self.crops)))]
+    def _crop(self, rng: np.random.Generator, row: int, branch: int, size: int) -> tuple[FloatImage, FloatImage]:
+        crop = self.crops[int(rng.random() * len(self.crops))]
         augment = (self.config.template, self.config.search)[branch]
         image = cv2.imread(crop.path)
         x0, y0, x1, y1 = crop.box_xyxy
         scale = 1 + augment.scale * (2 * rng.random() - 1)
-        shift = size / 2 + augment.shift * (2 * rng.random(2) - 1)
-        offset_x, offset_y = (shift - scale * np.array([(x0 + x1) / 2, (y0 + y1) / 2])).tolist()
-        matrix = np.array([[scale, 0, offset_x], [0, scale, offset_y]])
-        view = cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_CONSTANT, borderValue=cv2.mean(image))
-        box = np.array([x0, y0, x1, y1]) * scale + np.array([offset_x, offset_y, offset_x, offset_y])
-        look = appearance_of(draws, self.config, branch)
-        if look.flip[0]:
+        shift_x, shift_y = (size / 2 + augment.shift * (2 * chance - 1) for chance in rng.random(2).tolist())
+        x, y = shift_x - scale * (x0 + x1) / 2, shift_y - scale * (y0 + y1) / 2
+        matrix = np.array([[scale, 0, x], [0, scale, y]])
+        # The crop was made with a margin of mean colour; what lies outside even that is hardly ever seen.
+        view = cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_CONSTANT)
+        left, top, right, bottom = x0 * scale + x, y0 * scale + y, x1 * scale + x, y1 * scale + y
+        look = self._looks[1][branch]
+        if look.flip[row]:
             view = cv2.flip(view, 1)
-            box = np.array([size - box[2], box[1], size - box[0], box[3]])
-        if np.any(look.blur_wh > 1):
-            view = cv2.blur(view, look.blur_wh[0].tolist())
-        bias = float(look.bias[0]) * float(np.dot(LUMA, cv2.mean(view)[:3]))
-        changed = cv2.transform(view.astype(np.float32), np.column_stack((look.matrix[0], np.full(3, bias))))
+            left, right = size - right, size - left
+        blur_wh = look.blur_wh[row].tolist()
+        if max(blur_wh) > 1:
+            view = cv2.blur(view, blur_wh)
+        red, green, blue, _ = cv2.mean(view)
+        affine = np.empty((3, 4), np.float32)
+        affine[:, :3] = look.matrix[row]
+        affine[:, 3] = look.bias[row] * (LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue)
+        changed = cv2.transform(view.astype(np.float32), affine)
         np.clip(changed, 0, 255, out=changed)
-        return np.ascontiguousarray(changed.transpose(2, 0, 1)), box.astype(np.float32)
+        return np.ascontiguousarray(changed.transpose(2, 0, 1)), np.array([left, top, right, bottom], np.float32)
 
 
 def _single_threaded(worker: int) -> None:

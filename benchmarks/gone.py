@@ -3,10 +3,12 @@
 Usage::
 
     python benchmarks/gone.py --data DATA [--tracker default] [--part dev] [-o gone.json]
+    python benchmarks/gone.py --videos FOLDER
     python benchmarks/gone.py --data DATA --tracker runs/mine --fit mine.safetensors
 
 ``DATA`` holds ``train/video`` and ``train/images`` as for ``dev_set.py``; what that holds back is part ``dev``, the rest
-is part ``train``. Clips are those of ``spliced_clips.py``. ``--fit`` tracks the training part, finds the weights of the
+is part ``train``. Clips are those of ``spliced_clips.py``; ``--videos`` makes them of your own sequences,
+``FOLDER/<sequence>/{img/*.jpg, groundtruth.txt}``. ``--fit`` tracks the training part, finds the weights of the
 link ``presence`` by logistic regression, and writes the tracker with it, weights of the network unchanged.
 """
 
@@ -15,14 +17,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from dev_set import choose_split
 from numpy.typing import NDArray
-from spliced_clips import Clip, clips_of
+from spliced_clips import Clip, clips_of, video_clips
 from torch import Tensor
 
 import trackcli
@@ -39,7 +41,7 @@ from trackcli.tracking.tracker import Tracker, find_tracker_file
 Floats = NDArray[np.float64]
 
 SEEDS = {"dev": 7, "train": 11}
-SCENES = 24
+SCENES = 12
 TRACKED = 0.5
 """Overlap above which a frame counts as tracked."""
 FOUND_FRAMES = 5
@@ -126,7 +128,8 @@ class EvidenceListener(TrackLink):
 def main() -> None:
     """Measure, or fit and measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds train/video and train/images")
+    parser.add_argument("--data", type=Path, help="folder that holds train/video and train/images")
+    parser.add_argument("--videos", type=Path, help="instead: a folder of sequences, of different objects")
     parser.add_argument("--tracker", default="default", help="a name, a file or a run folder")
     parser.add_argument("--part", choices=tuple(SEEDS), default="dev", help="what is held back, or the rest")
     parser.add_argument("--scenes", type=int, default=SCENES, help="pasted scenes")
@@ -135,18 +138,24 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, help="figures as JSON")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    if (arguments.data is None) == (arguments.videos is None):
+        parser.error("give either --data or --videos")
     part = "train" if arguments.fit else arguments.part
-    split = choose_split(arguments.data / "train")
-    clips = clips_of(arguments.data, split, part, SEEDS[part], arguments.scenes)
+    if arguments.videos:
+        clips = video_clips(arguments.videos, sorted(path.name for path in arguments.videos.iterdir()))
+    else:
+        split = choose_split(arguments.data / "train")
+        clips = clips_of(arguments.data, split, part, SEEDS[part], arguments.scenes)
     if arguments.fit:
         fit_tracker(arguments.tracker, clips, arguments.fit)
         return
     tracks = _follow_all(trackcli.load(arguments.tracker, device="cpu"), clips)
-    outcomes = by_kind(tracks)
-    print("\n".join(table(outcomes)))
-    print("\n".join(threshold_table(tracks)))
+    content: dict[str, object] = {"tracker": arguments.tracker, "clips": str(arguments.videos or part)}
+    for name, scored in kinds_of_score(tracks).items():
+        outcomes = by_kind(scored)
+        print("\n".join(["", f"{name}:", "", *table(outcomes), "", *threshold_table(scored)]))
+        content[name] = {kind: asdict(one) for kind, one in outcomes.items()}
     if arguments.output:
-        content = {"tracker": arguments.tracker, "part": part, **{kind: asdict(one) for kind, one in outcomes.items()}}
         arguments.output.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
@@ -182,6 +191,19 @@ def follow(tracker: Tracker, clip: Clip) -> Track:
     overlaps = np.where(np.isfinite(boxes[1:, 0]), iou_xywh(found, np.nan_to_num(boxes[1:])), np.nan)
     scores = np.concatenate([result.scores for result in results])
     return Track(clip.name, clip.kind, scores, overlaps, clip.gone[1:], np.array(listener.rows).reshape(-1, 3))
+
+
+def kinds_of_score(tracks: Sequence[Track]) -> dict[str, list[Track]]:
+    """The tracker's score and, with the link ``presence``, each part of its evidence as if it were the score."""
+    scores = {"score": list(tracks)}
+    if all(len(one.evidence) == len(one.scores) for one in tracks):
+        for column, name in enumerate(("the head's score", "cosine with the first frame", "cosine with the memory")):
+            scores[name] = [replace(one, scores=one.evidence[:, column]) for one in tracks]
+        # The logit back to a score, so that thresholds mean the same.
+        scores["the head's score"] = [
+            replace(one, scores=1 / (1 + np.exp(-one.evidence[:, 0]))) for one in tracks
+        ]
+    return scores
 
 
 def _follow_all(tracker: Tracker, clips: Sequence[Clip]) -> list[Track]:

@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 
 BEFORE, AWAY, AFTER = 10, 8, 10
 """Frames of A, of B, and of A again."""
-_CUTS_PER_VIDEO = 3
+_CUTS_PER_VIDEO = 2
 _SYNTH_SIZE_WH = (480, 320)
 
 
@@ -111,7 +111,7 @@ def fitted(image: Image, size_wh: tuple[int, int]) -> Image:
 
 
 def video_clips(videos: Path, names: Sequence[str]) -> list[Clip]:
-    """Every video that is long enough, cut to each of the next three."""
+    """Every video that is long enough, cut to each of the next two."""
     read = [read_folder_sequence(videos / name) for name in names if is_sequence(videos / name)]
     shots = [_video_shot(sequence) for sequence in read if len(sequence) >= BEFORE + AFTER]
     return [

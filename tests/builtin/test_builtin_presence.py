@@ -149,10 +149,10 @@ def _second_picture(state: State) -> Tensor:
 
 
 def test_hold_behind_it_holds_by_the_probability() -> None:
-    link, hold = Presence(WEIGHTS), Hold(HoldConfig(threshold=0.5))
+    link, hold = Presence(WEIGHTS.model_copy(update={"bias": -3.0})), Hold(HoldConfig(threshold=0.5))
     geometry = FrameGeometry(CropMap(BOX, SIZE), torch.full((1, 2), float(SIZE)), BOX)
     context = Context(search=branch(noise(2)), geometry=geometry)
-    unlike, _ = look(link, -noise(1), start_on(link, noise(1)), score=0.9, at=ELSEWHERE)
+    unlike, _ = look(link, noise(1), start_on(link, noise(1)), score=0.9, at=ELSEWHERE)
     held, _ = hold.step(unlike, {}, context)
     assert (unlike.flags[SCORE].item(), unlike.scores.item() < 0.5) == (pytest.approx(0.9), True)
     assert torch.equal(held.boxes_xyxy, BOX)

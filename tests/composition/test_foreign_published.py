@@ -23,15 +23,16 @@ NAME = f"resnet18-{DIGEST[:8]}.pth"
 
 @pytest.fixture
 def server() -> Iterator[tuple[str, list[str]]]:
-    """Gives ``CONTENT`` for every path, 404 for ``missing``; and the paths that were asked for."""
+    """Gives ``CONTENT`` for every path, half of it for ``torn``, 404 for ``missing``; and the paths asked for."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # the standard library's name
             asked.append(self.path)
             self.send_response(404 if "missing" in self.path else 200)
+            self.send_header("Content-Length", str(len(CONTENT)))
             self.end_headers()
-            self.wfile.write(CONTENT)
+            self.wfile.write(CONTENT[: len(CONTENT) // 2] if "torn" in self.path else CONTENT)
 
         def log_message(self, *words: object) -> None: ...
 
@@ -72,6 +73,21 @@ def test_what_cannot_be_fetched_says_what_to_do(server: tuple[str, list[str]], t
         fetch("missing-12345678.pth", tmp_path, address=server[0], note=lambda text: None)
     with pytest.raises(InputDataError, match=r"cannot be reached \("):
         fetch(NAME, tmp_path, address="http://127.0.0.1:9/", note=lambda text: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_download_that_breaks_off_is_refused_and_not_kept(server: tuple[str, list[str]], tmp_path: Path) -> None:
+    with pytest.raises(InputDataError, match=r"the download is damaged or not the official file: try again"):
+        fetch(f"torn-{DIGEST[:8]}.pth", tmp_path, address=server[0], note=lambda text: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_endless_download_is_stopped(
+    server: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trackcli.composition.published.LARGEST_BYTES", len(CONTENT) - 1)
+    with pytest.raises(InputDataError, match=rf"{NAME} gives more than .* MiB; expected weights"):
+        fetch(NAME, tmp_path, address=server[0], note=lambda text: None)
     assert list(tmp_path.iterdir()) == []
 
 

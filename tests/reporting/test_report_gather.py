@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from trackcli.errors import InputDataError
+from trackcli.evaluation.results import ResultStore
 from trackcli.reporting.gather import find_evaluations, gather
 from trackcli.reporting.manifest import MANIFEST_FILE, Manifest, note_evaluation, read_manifest
 from trackcli.reporting.worst import worst_frames
@@ -92,6 +93,25 @@ def test_results_from_elsewhere_take_part(bench: Any, results: Path, tmp_path: P
     noted = read_manifest(results)
     note_evaluation(results, Manifest(**{**vars(noted), "elsewhere": {"theirs": tmp_path / "foreign"}}))
     assert [entrant.label for entrant in gather(results).entrants] == ["good", "theirs"]
+
+
+def test_results_of_other_toolkits_may_count_pixels_from_1_as_in_an_evaluation(bench: Any, results: Path) -> None:
+    theirs = bench.results / "theirs"
+    theirs.mkdir()
+    for name in bench.sequences:
+        (theirs / f"{name}.txt").write_text("21,21,16,12\n" * 4)
+    entrant = next(entrant for entrant in gather(results).entrants if entrant.label == "theirs")
+    assert entrant.result.score.mean_overlap == 1
+    assert all(one.shifted for one in entrant.result.sequences)
+
+
+def test_results_of_our_own_must_begin_where_the_sequence_does(bench: Any, results: Path) -> None:
+    store = ResultStore(bench.results / "poor")
+    with store.claimed("its weights"):
+        pass
+    (bench.results / "poor" / "wild.txt").write_text("21,21,16,12\n" * 4)
+    with pytest.raises(InputDataError, match=r"wild\.txt begins at 21,21,16,12, but sequence wild at 20,20,16,12"):
+        gather(results)
 
 
 def test_a_results_folder_may_hold_several_datasets(results: Path) -> None:

@@ -20,11 +20,11 @@ class PresenceConfig(PostprocessorConfig):
     """
 
     levels: tuple[str, ...] = Field(default=(), description="Backbone levels that are compared; none named: all")
-    cells: int = Field(default=4, ge=1, le=16, description="The box is compared in cells × cells parts")
-    score_weight: float = Field(default=1.0, description="Of the logit of the head's score")
-    template_weight: float = Field(default=4.0, description="Of the cosine with the first frame")
-    memory_weight: float = Field(default=4.0, description="Of the cosine with the running mean")
-    bias: float = Field(default=-2.0, description="Moves the middle, probability 0.5")
+    cells: int = Field(default=1, ge=1, le=16, description="The box is compared in cells × cells parts")
+    score_weight: float = Field(default=0.84, description="Of the logit of the head's score")
+    template_weight: float = Field(default=2.9, description="Of the cosine with the first frame")
+    memory_weight: float = Field(default=6.2, description="Of the cosine with the running mean")
+    bias: float = Field(default=-5.4, description="Moves the middle, probability 0.5")
     memory_rate: float = Field(default=0.1, ge=0, le=1, description="Share of a sure frame in the running mean")
     memory_above: float = Field(default=0.7, ge=0, le=1, description="A frame is sure from this probability up")
 

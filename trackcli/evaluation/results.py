@@ -81,6 +81,11 @@ class ResultStore:
     layout: Layout = Layout.FLAT
     foreign: bool = False
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether ``trackcli eval`` wrote to the folder, rather than another toolkit."""
+        return (self.folder / IDENTITY_FILE).is_file()
+
     @contextmanager
     def claimed(self, fingerprint: str, *, replace: bool = False) -> Iterator[None]:
         """Be the only one to write to the folder while the block runs, and note in it whose results it holds.

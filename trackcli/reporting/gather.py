@@ -133,7 +133,8 @@ def _find_stores(folder: Path, manifest: Manifest) -> dict[str, ResultStore]:
         for label, path in folders.items()
         if path.is_dir() and (layout := detect_layout(path, manifest.sequences)) is not None
     }
-    return {label: ResultStore(folders[label], layout) for label, layout in layouts.items()}
+    stores = {label: ResultStore(folders[label], layout) for label, layout in layouts.items()}
+    return {label: store if store.is_ours else replace(store, foreign=True) for label, store in stores.items()}
 
 
 def _common_sequences(

@@ -24,7 +24,7 @@ def stage_scores(
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Do both stages do their part? Target and look-alike shall score high in the coarse one, the target in the fine one.
+    """Do both stages do their part? The coarse one shall like target and look-alike, the fine one the target.
 
     Of each object the coarse box counts that scores highest among those that overlap it by more than 0.5. "wins" is the
     share of pairs in which the target scores higher than the look-alike.
