@@ -121,6 +121,7 @@ def _is_held(stem: str) -> bool:
 
 
 def collections_in(images: Path) -> list[Path]:
+    """The folders of stills in a folder, in order."""
     return [folder for folder in sorted(images.iterdir()) if is_stills(folder)]
 
 

@@ -6,8 +6,8 @@ Usage::
     python benchmarks/gone.py --videos FOLDER
     python benchmarks/gone.py --data DATA --tracker runs/mine --fit mine.safetensors
 
-``DATA`` holds ``train/video`` and ``train/images`` as for ``dev_set.py``; what that holds back is part ``dev``, the rest
-is part ``train``. Clips are those of ``spliced_clips.py``; ``--videos`` makes them of your own sequences,
+``DATA`` holds ``train/video`` and ``train/images`` as for ``dev_set.py``; what that holds back is part ``dev``, the
+rest is part ``train``. Clips are those of ``spliced_clips.py``; ``--videos`` makes them of your own sequences,
 ``FOLDER/<sequence>/{img/*.jpg, groundtruth.txt}``. ``--fit`` tracks the training part, finds the weights of the
 link ``presence`` by logistic regression, and writes the tracker with it, weights of the network unchanged.
 """
@@ -200,9 +200,7 @@ def kinds_of_score(tracks: Sequence[Track]) -> dict[str, list[Track]]:
         for column, name in enumerate(("the head's score", "cosine with the first frame", "cosine with the memory")):
             scores[name] = [replace(one, scores=one.evidence[:, column]) for one in tracks]
         # The logit back to a score, so that thresholds mean the same.
-        scores["the head's score"] = [
-            replace(one, scores=1 / (1 + np.exp(-one.evidence[:, 0]))) for one in tracks
-        ]
+        scores["the head's score"] = [replace(one, scores=1 / (1 + np.exp(-one.evidence[:, 0]))) for one in tracks]
     return scores
 
 
@@ -272,7 +270,10 @@ def by_kind(tracks: Sequence[Track]) -> dict[str, Outcome]:
 
 def table(outcomes: dict[str, Outcome]) -> list[str]:
     """The figures as a Markdown table."""
-    lines = ["| clips | number | in view against gone | 95% | tracked against gone | found again |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| clips | number | in view against gone | 95% | tracked against gone | found again |",
+        "|---|---|---|---|---|---|",
+    ]
     for name, one in outcomes.items():
         low, high = one.interval
         lines.append(

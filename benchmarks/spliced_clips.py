@@ -1,9 +1,9 @@
 """Clips in which the target is gone for a while: start on A, cut to frames of B, return to A.
 
 For measuring whether a tracker says so (``gone.py``). B never shows A: videos are of different objects, pasted scenes
-share neither photograph nor cutout nor category, synthetic scenes are made up apart from one another. Harder, and a kind
-of its own: the scene goes on and only the target has vanished, look-alikes stay. Everything follows from the data and a
-seed.
+share neither photograph nor cutout nor category, synthetic scenes are made up apart from one another. Harder, and a
+kind of its own: the scene goes on and only the target has vanished, look-alikes stay. Everything follows from the data
+and a seed.
 """
 
 from __future__ import annotations
@@ -152,9 +152,7 @@ class Photograph:
 def photographs(images: Path, wanted: Callable[[str], bool]) -> list[Photograph]:
     """The stills of all collections whose ``<collection>/<file>`` is wanted."""
     return [
-        Photograph(
-            image.path, frozenset(one.category or "" for one in image.objects), tuple(cut_out(image))
-        )
+        Photograph(image.path, frozenset(one.category or "" for one in image.objects), tuple(cut_out(image)))
         for folder in collections_in(images)
         for image in read_stills(folder)
         if wanted(f"{folder.name}/{image.path.name}")
@@ -219,9 +217,7 @@ def _without_target(scene: PastedScene) -> Shot:
     return Shot("vanished", lambda index: empty.paint(BEFORE + index), np.full((BEFORE + AFTER, 4), np.nan))
 
 
-def _scene(
-    rng: np.random.Generator, target: Cutout, behind: Sequence[Cutout], photograph: Photograph
-) -> PastedScene:
+def _scene(rng: np.random.Generator, target: Cutout, behind: Sequence[Cutout], photograph: Photograph) -> PastedScene:
     background = read_image(photograph.path)
     return plan_scene(rng, background, target, behind=behind, frames=BEFORE + AFTER)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import h5py
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from trackcli_cache.build import build_cache
 from trackcli_cache.catalogue import open_dataset
 from trackcli_cache.encode import read_rgb
 from trackcli_cache.errors import CacheFormatError
+from trackcli_cache.jpeg import decode_rows, encode_crop
 from trackcli_cache.reader import CropCache
 from trackcli_cache.windows import SquareWindow, cut_crop, mean_colour
 
@@ -126,3 +128,38 @@ def test_systems_without_positioned_reads_get_the_same_bytes(raw, jpeg, monkeypa
     monkeypatch.setattr(crop_files, "_positioned_read_into", crop_files._copying_read)
     assert np.array_equal(raw.search_crop(3), expected[0])
     assert np.array_equal(jpeg.search_crop(3), expected[1])
+
+
+@pytest.mark.parametrize(("first", "stop"), [(0, 432), (0, 1), (88, 344), (16, 32), (100, 101), (400, 432), (7, 7)])
+def test_some_rows_of_a_jpeg_crop_are_those_of_the_whole(jpeg, first, stop):
+    whole = jpeg.search_crop(2)
+    memory = np.zeros((432, 432, 3), np.uint8)
+    assert np.array_equal(jpeg.search_rows(2, first, stop), whole[first:stop])
+    assert np.array_equal(jpeg.search_rows(2, first, stop, memory), whole[first:stop])
+
+
+def test_few_rows_of_a_jpeg_crop_are_decoded_without_most_others():
+    data = encode_crop(np.random.default_rng(0).integers(0, 255, (432, 432, 3), dtype=np.uint8), 90)
+    memory = np.full((432, 432, 3), 7, np.uint8)
+    decode_rows(data, 432, 200, 210, memory)
+    assert (memory[32:] == 7).all()  # two rows of cells were
+
+
+def test_a_jpeg_without_markers_between_its_rows_is_decoded_as_a_whole():
+    crop = np.random.default_rng(0).integers(0, 255, (144, 144, 3), dtype=np.uint8)
+    data = cv2.imencode(".jpg", crop)[1].tobytes()
+    assert np.array_equal(decode_rows(data, 144, 50, 70), decode_rows(data, 144, 0, 144)[50:70])
+
+
+def test_a_jpeg_of_another_size_is_refused_whatever_its_rows():
+    data = encode_crop(np.zeros((160, 160, 3), np.uint8), 90)
+    for first, stop in ((0, 144), (50, 70)):
+        with pytest.raises(CacheFormatError, match=r"^a crop of 160x160 px where 144x144 are expected$"):
+            decode_rows(data, 144, first, stop)
+
+
+def test_a_crop_that_is_no_jpeg_is_refused():
+    whole = encode_crop(np.zeros((144, 144, 3), np.uint8), 90)
+    for data in (b"", b"\xff\xd8", b"no picture", whole[:300], b"\xff\xd8\xff\xc0\x00\x00" * 40):
+        with pytest.raises(CacheFormatError):
+            decode_rows(data, 144, 50, 70)

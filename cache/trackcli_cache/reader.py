@@ -16,7 +16,7 @@ from trackcli_cache.columns import Columns, join_columns
 from trackcli_cache.crop_files import CropFiles
 from trackcli_cache.crops import Codec
 from trackcli_cache.errors import CacheFormatError
-from trackcli_cache.jpeg import decode_crop
+from trackcli_cache.jpeg import decode_rows
 from trackcli_cache.manifest import Manifest, SequenceEntry, ShardEntry, read_manifest
 from trackcli_cache.records import Record
 from trackcli_cache.settings import TierSettings
@@ -258,14 +258,13 @@ class CropCache:
     def _rows(self, index: int, tier: _Tier, first: int, stop: int, out: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
         if not 0 <= first <= stop <= tier.side:
             raise IndexError(f"rows {first} to {stop} of a crop of {tier.side} rows")
-        if not self._is_raw:
-            return self._crop(index, tier, out)[first:stop]
-        if out is None:
-            rows = np.empty((stop - first, tier.side, 3), np.uint8)
-        else:
+        index = self._checked(index)
+        if out is not None:
             _check_buffer(out, tier.side)
-            rows = out[: stop - first]
-        self._read_raw(self._checked(index), tier, first * tier.side * 3, rows)
+        if not self._is_raw:
+            return self._decoded(index, tier, first, stop, out)
+        rows = np.empty((stop - first, tier.side, 3), np.uint8) if out is None else out[: stop - first]
+        self._read_raw(index, tier, first * tier.side * 3, rows)
         return rows
 
     def _crop(self, index: int, tier: _Tier, out: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
@@ -276,13 +275,18 @@ class CropCache:
             crop = np.empty((tier.side, tier.side, 3), np.uint8) if out is None else out
             self._read_raw(index, tier, 0, crop)
             return crop
+        return self._decoded(index, tier, 0, tier.side, out)
+
+    def _decoded(
+        self, index: int, tier: _Tier, first: int, stop: int, out: NDArray[np.uint8] | None
+    ) -> NDArray[np.uint8]:
         shard, start = self._place(index, tier)
         try:
             data = self._files.read(shard, start, tier.lengths.item(index))
             # It costs a hundredth of decoding; a raw crop's would cost as much as reading it.
             if zlib.crc32(data) != tier.checksums.item(index):
                 raise CacheFormatError(f"the {tier.name} crop is damaged: its checksum differs")
-            return decode_crop(data, tier.side, out)
+            return decode_rows(data, tier.side, first, stop, out)
         except CacheFormatError as error:
             raise self._at(index, shard, error) from error
 

@@ -125,7 +125,7 @@ class PairSampler:
         place = first + int(rng.random() * (last - first))
         cache, frame = self._objects.caches.item(target), frames.item(place)
         gap = self._gaps[cache]
-        numbers = memoryview(frames)  # gives plain integers
+        numbers = frames.data  # a memoryview: it gives plain integers
         low = bisect_left(numbers, frame - gap, first, last)
         high = bisect_right(numbers, frame + gap, first, last)
         other = int(low + rng.random() * (high - low))

@@ -36,10 +36,34 @@ def rewritten(source: Path, path: Path, matcher: str, components: dict[str, str]
 def test_trackers_are_listed_with_their_size() -> None:
     listed = trackcli("trackers", "list")
     assert listed.returncode == 0, listed.stderr
-    assert re.search(r"^default .* \d\.\d MB  General-purpose tracker", listed.stdout, re.MULTILINE), listed.stdout
+    assert re.search(r"^default .* \d\.\d MB .* General-purpose tracker", listed.stdout, re.MULTILINE), listed.stdout
     content = json.loads(trackcli("trackers", "list", "--json").stdout)
     row = next(row for row in content["trackers"] if row["name"] == "default")
     assert row["bytes"] > 7_000_000
+
+
+def test_a_listing_shows_recorded_figures_and_a_dash_where_there_are_none() -> None:
+    lines = trackcli("trackers", "list").stdout.splitlines()
+    assert lines[0].split() == ["name", "distribution", "version", "size", "AUC", "fps", "summary"]
+    default = next(line for line in lines if line.startswith("default "))
+    assert re.search(r" MB  0\.\d{3} +\d+ +General", default), default
+    assert re.search(r"^csrt +trackcli +\S+ +- +- +- +OpenCV", next(line for line in lines if line.startswith("csrt ")))
+
+
+def test_figures_are_written_into_a_file_and_shown(untrained_tracker: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(untrained_tracker.read_bytes())
+    done = trackcli("trackers", "figures", path, "--auc", 0.61, "--fps", 40, "--note", "OTB100 [x]", "--json")
+    assert json.loads(done.stdout)["figures"] == {"auc": 0.61, "fps": 40.0, "note": "OTB100 [x]"}, done.stderr
+    assert "figures       auc 0.61, fps 40, note OTB100 [x]\n" in trackcli("trackers", "show", path).stdout
+
+
+def test_figures_want_at_least_one(untrained_tracker: Path) -> None:
+    done = trackcli("trackers", "figures", untrained_tracker)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: no figure was given; expected --auc, --fps or --note\n",
+    )
 
 
 def test_a_tracker_is_shown_with_its_parts_its_training_and_its_card() -> None:
@@ -95,6 +119,16 @@ def test_a_tracker_of_another_minor_version_tracks_with_one_warning(
         f"warning: {path} was written with trackcli 0.9.0; {version} is installed, results may differ; "
         "pip install trackcli==0.9.0 for the same ones\n"
     )
+
+
+def test_a_variant_tracks_with_other_links(untrained_tracker: Path, images: Path, tmp_path: Path) -> None:
+    path = tmp_path / "holding.safetensors"
+    added = ("--add-postprocessor", "presence", "--add-postprocessor", "hold")
+    done = trackcli("trackers", "variant", untrained_tracker, "-o", path, *added, "--json")
+    assert json.loads(done.stdout)["postprocessors"][-2:] == ["presence", "hold"], done.stdout
+    again = trackcli("trackers", "variant", untrained_tracker, "-o", path)
+    assert again.stderr == f"error: --output {path} exists; choose another name or overwrite it with --force\n"
+    assert track(path, images).returncode == 0
 
 
 NAMESAKE = """

@@ -180,7 +180,8 @@ def test_the_fit_is_where_its_penalised_likelihood_is_highest(gone: Any) -> None
         return float(both + gone.RIDGE / 2 * (weights[1:] ** 2).sum())
 
     found = gone.fit_logistic(evidence, positive)
-    assert found[1] > 1 > 0 > found[2]
+    assert found[1] > 1.0
+    assert found[2] < 0.0
     for step in 0.01 * np.concatenate([np.eye(4), -np.eye(4)]):
         assert loss(found + step) > loss(found)
 

@@ -186,8 +186,10 @@ def _page(about: Mapping[str, Any]) -> Iterator[str]:
         kind, _, name = str(component).partition(":")
         yield _labelled(kind, f"{name} ({version})")
     for fact, value in about["provenance"].items():
-        yield _labelled(fact, _value_text(value)) if fact == FIGURES else _labelled(
-            "training", f"{fact}: {_value_text(value)}"
+        yield (
+            _labelled(fact, _value_text(value))
+            if fact == FIGURES
+            else _labelled("training", f"{fact}: {_value_text(value)}")
         )
     if about["card"]:
         yield ""

@@ -207,7 +207,9 @@ def test_the_rows_of_table_1_are_settings() -> None:
 
 def test_levels_that_do_not_halve_are_refused_with_what_to_do() -> None:
     same = {"layer2": LevelShape(512, 8, 7.5), "layer3": LevelShape(1024, 8, 7.5)}
-    with pytest.raises(FitError, match=r"layer3 \(stride 8, from 7\.5\); use --set backbone\.max_stride=32"):
+    with pytest.raises(
+        FitError, match=r"layer3 \(stride 8, from 7\.5\); with a ResNet use --set backbone\.max_stride=32"
+    ):
         IbuPyramidConfig().matches(same)
     with pytest.raises(FitError, match=r"matcher\.levels names 'layer5', which the backbone does not give"):
         IbuPyramidConfig(levels=("layer5",)).matches(RESNET18)

@@ -79,7 +79,7 @@ class IbuPyramidConfig(MatcherConfig):
                 )
                 raise FitError(
                     f"matcher 'ibu-pyramid' needs levels that begin at one place, each at twice the stride of the one "
-                    f"before, but has {listed}; use --set backbone.max_stride=32 (with resnet50 also "
+                    f"before, but has {listed}; with a ResNet use --set backbone.max_stride=32 (resnet50: also "
                     f"--set backbone.form=plain), or one level with --set matcher.levels='[\"{chosen[-1]}\"]'"
                 )
         if self.template_cells and len(self.template_cells) != len(chosen):

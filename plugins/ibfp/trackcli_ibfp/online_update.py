@@ -251,8 +251,8 @@ def sample_at(response: Tensor, grid: Grid, points_xy: Tensor) -> Tensor:
         ``(B, N)``.
     """
     cells = (points_xy.to(response.dtype) - grid.offset) / grid.stride
-    sizes = cells.new_tensor((float(grid.width), float(grid.height)))
-    where = (2 * cells + 1) / sizes - 1
+    # Numbers, not a tensor of them: that would be a copy to the device, for which the host waits.
+    where = torch.stack(((2 * cells[..., 0] + 1) / grid.width - 1, (2 * cells[..., 1] + 1) / grid.height - 1), dim=-1)
     return F.grid_sample(response.unsqueeze(1), where.unsqueeze(1), padding_mode="border", align_corners=False)[:, 0, 0]
 
 

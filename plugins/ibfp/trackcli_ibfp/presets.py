@@ -40,8 +40,8 @@ IBFP: dict[str, Any] = {
 }
 
 IBFP_SMALL: dict[str, Any] = {
-    # For machines without GPU and weights that end at layer3: one IBU from stride 16 to 8, a narrower head, and online
-    # updating that costs less.
+    # For machines without GPU and weights that end at layer3: one IBU from stride 16 to 8, a narrower head, crops of
+    # 224 pixels that show the same, and online updating that costs less.
     **IBFP,
     "backbone": {"name": "resnet18", "depth": 3, "max_stride": 16, "norm": "folded"},
     "matcher": {"name": "ibu-pyramid", "ratio": 0.5, "template_cells": [7, 5]},
@@ -52,6 +52,11 @@ IBFP_SMALL: dict[str, Any] = {
         {"name": "hold", "threshold": 0.25},
         {"name": "clip"},
     ],
+    "crop": {"template_size": 224, "search_size": 224, "context": 0.0, "context_size": 44.8},
+    "sampler": {
+        "template": {"shift": 0, "scale": 0.0},
+        "search": {"shift": 75, "scale": 0.25, "blur": 0.2, "color": 0.2},
+    },
     "train": {
         **IBFP["train"],
         "epochs": 1,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -110,6 +113,21 @@ def test_the_papers_ablations_are_settings(assignment: str) -> None:
 def test_another_backbone_needs_its_name_alone() -> None:
     preset = planned(backbone={"name": "resnet18"})
     assert preset.head.config.chosen(preset.levels) == ("layer2", "layer3")  # type: ignore[attr-defined]
+
+
+def test_every_named_comparison_fits_together() -> None:
+    comparisons = tomllib.loads((Path(__file__).parents[1] / "comparisons.toml").read_text(encoding="utf-8"))
+    both = comparisons.pop("both")
+    assert comparisons
+    for name, comparison in comparisons.items():
+        sides = [_plan_of(f"{both} {comparison[side]}") for side in ("a", "b")]
+        assert sides[0].recipe != sides[1].recipe, name
+
+
+def _plan_of(words: str) -> Plan:
+    pairs = [word.partition("=")[::2] for word in words.split()]
+    parts = {key: {"name": value} for key, value in pairs if key == "backbone"}
+    return planned(*(f"{key}={value}" for key, value in pairs if "." in key), **parts)
 
 
 def test_the_tables_agree_with_one_another_and_with_the_text() -> None:

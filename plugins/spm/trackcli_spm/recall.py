@@ -34,6 +34,9 @@ def proposal_recall(
     sequences: Annotated[
         list[str] | None, typer.Option("--sequences", help="Only sequences of this name or pattern; repeatable.")
     ] = None,
+    last_box: Annotated[
+        bool, typer.Option("--last-box/--no-last-box", help="Whether one of the K is what fits the last box.")
+    ] = True,
     every: Annotated[int, typer.Option("--every", min=1, help="Look at every so many frames.")] = 1,
     plots: Annotated[Path | None, typer.Option("--plots", help="Folder for the curves as PNG and PDF.")] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
@@ -41,8 +44,9 @@ def proposal_recall(
 ) -> None:
     """Share of frames in which one of K proposals covers the target, by overlap threshold.
 
-    The template is from the first frame; each frame is searched around the true box of the frame before. With
-    head.last_box one of the K is the box that fits this one; K = 1 is the best box alone.
+    The template is from the first frame; each frame is searched around the true box of the frame before. As while
+    tracking, one of the K is the box that fits this one, and K = 1 is the best box alone; --no-last-box shows what the
+    scores alone find.
 
     Example: trackcli proposal-recall --root dev --tracker with=runs/with --tracker without=runs/without --plots figures
     """
@@ -61,7 +65,7 @@ def proposal_recall(
     for text in tracker:
         label, equals, name = text.partition("=")
         loaded = load(name if equals else text, device=device)
-        overlaps = [best_overlaps(loaded, sequence, counts, every) for sequence in chosen]
+        overlaps = [best_overlaps(loaded, sequence, counts, every=every, last_box=last_box) for sequence in chosen]
         found[label if equals else Path(text).stem] = np.concatenate(overlaps)
     if len(found) < len(tracker):
         raise UsageError("two trackers have one label; expected different ones, e.g. --tracker with=runs/a")
@@ -74,7 +78,7 @@ def proposal_recall(
 
 
 def best_overlaps(
-    tracker: Tracker, sequence: EvaluationSequence, counts: tuple[int, ...], every: int
+    tracker: Tracker, sequence: EvaluationSequence, counts: tuple[int, ...], *, every: int = 1, last_box: bool = True
 ) -> NDArray[np.float64]:
     """``(F, len(counts))`` largest IoU with the truth among K proposals, for each frame that shows the target."""
     import numpy as np
@@ -96,7 +100,8 @@ def best_overlaps(
         truth = sight.crop_map.to_crop(boxes_xyxy[number]).unsqueeze(1)
         row = []
         for count in counts:
-            boxes = propose(sight.candidates, sight.previous_xyxy, config.model_copy(update={"proposals": count}))
+            settings = config.model_copy(update={"proposals": count})
+            boxes = propose(sight.candidates, sight.previous_xyxy if last_box else None, settings)
             row.append(float(box_iou(boxes.boxes_xyxy, truth).masked_fill(~boxes.valid, 0).max()))
         rows.append(row)
     return np.array(rows, dtype=np.float64).reshape(-1, len(counts))

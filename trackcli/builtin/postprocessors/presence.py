@@ -1,4 +1,4 @@
-"""Is the target in view? The head's score says how well a place fits; what the place looks like says whether it is it."""
+"""Is the target in view? The head's score says how well a place fits; how it looks says whether this is the target."""
 
 from __future__ import annotations
 
