@@ -18,8 +18,7 @@ from dev_set import Split, collections_in, cut_out
 from numpy.typing import NDArray
 from pasted_scenes import Cutout, PastedScene, plan_scene
 from trackcli_cache.datasets import AnnotatedSequence
-from trackcli_cache.folder import read_folder_sequence
-from trackcli_cache.sequences import is_sequence
+from trackcli_cache.sequences import is_sequence, read_folder_sequence
 from trackcli_cache.stills import read_stills
 
 from trackcli.synth.sequences import SyntheticSequence, make_sequence

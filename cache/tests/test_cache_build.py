@@ -62,8 +62,8 @@ def test_unreadable_images_are_skipped_and_listed(video_root, tmp_path):
     assert manifest.records == 2
     assert manifest.skipped.images == (
         ("walk/img/f2.jpg", "mask f2.png is 3x3 but its image is 96x64"),
-        ("walk/img/f4.jpg", "f4.jpg is no image that can be decoded"),
-        ("walk/img/f8.jpg", "f8.jpg is no image that can be decoded"),
+        ("walk/img/f4.jpg", "is no image that can be decoded"),
+        ("walk/img/f8.jpg", "is no image that can be decoded"),
     )
 
 
@@ -212,7 +212,7 @@ def test_a_cache_of_the_former_format_is_built_again_with_force(video_root, tmp_
     build(video_root, output)
     content = json.loads((output / "manifest.json").read_text()) | {"version": 1}
     (output / "manifest.json").write_text(json.dumps(content))
-    with pytest.raises(CacheFormatError, match=r"has format version 1; this trackcli reads version 2; .* with --force"):
+    with pytest.raises(CacheFormatError, match=r"has format version 1; .* reads version 2; .* with --force"):
         build(video_root, output)
     assert build(video_root, output, force=True).built == 1
 

@@ -215,8 +215,12 @@ def test_an_incomplete_cache_says_what_is_wrong(video, damage, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 1}, "has format version 1; this trackcli reads version 2; build the cache again"),
-        ({"version": 3}, "has format version 3; this trackcli reads version 2"),
+        ({"version": 1}, "has format version 1; this trackcli-cache reads version 2; build the cache again$"),
+        (
+            {"version": 3},
+            "has format version 3; this trackcli-cache reads version 2: pip install --upgrade trackcli-cache$",
+        ),
+        ({"split": 1}, "split is not a name"),
         ({"codec": "png"}, "codec 'png' is unknown; expected one of: jpeg, raw"),
         ({"codec": "raw"}, "has crops of codec jpeg; expected raw"),
         ({"format": "recipes"}, "is the manifest of something else"),

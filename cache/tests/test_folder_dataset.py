@@ -120,7 +120,16 @@ def test_malformed_boxes_are_named(stills_root, boxes, message):
 
 
 @pytest.mark.parametrize(
-    "outlines", ["[[[1, 2, 3, 4]], null, null]", "[null]", "[[[1, 2, 3, 4, 5, 6, 7]], null, null]"]
+    "outlines",
+    [
+        "[[[1, 2, 3, 4]], null, null]",
+        "[null]",
+        "[[[1, 2, 3, 4, 5, 6, 7]], null, null]",
+        "[[[1, 2, 3, 4, 5, NaN]], null, null]",
+        "[[[1, 2, 3, 4, 5, -1e400]], null, null]",
+        '[[[1, 2, 3, 4, 5, "6"]], null, null]',
+        "[[[1, 2, 3, 4, 5, 1" + 400 * "0" + "]], null, null]",
+    ],
 )
 def test_malformed_outlines_are_refused(stills_root, outlines):
     (stills_root / "zoo" / "polys.json").write_text(f'{{"a2.jpg": {outlines}}}')

@@ -148,8 +148,15 @@ def test_another_version_is_refused(shard_path):
     with h5py.File(shard_path, "r+") as file:
         file.attrs["trackcli_cache_version"] = 1
     with pytest.raises(
-        CacheFormatError, match="format version 1; this trackcli reads version 2; build the cache again"
+        CacheFormatError, match=r"has format version 1; this trackcli-cache reads version 2; build the cache again$"
     ):
+        read(shard_path)
+
+
+def test_of_a_newer_version_it_is_said_what_to_upgrade(shard_path):
+    with h5py.File(shard_path, "r+") as file:
+        file.attrs["trackcli_cache_version"] = 3
+    with pytest.raises(CacheFormatError, match=r"has format version 3; .*: pip install --upgrade trackcli-cache$"):
         read(shard_path)
 
 

@@ -62,6 +62,7 @@ def build_cache(
     *,
     settings: TierSettings | None = None,
     codec: Codec = "jpeg",
+    split: str | None = None,
     limit: int | None = None,
     jobs: int = 1,
     shard: tuple[int, int] | None = None,
@@ -78,6 +79,7 @@ def build_cache(
         output: Folder of the cache; made if missing. It must be empty or hold this very cache.
         settings: The tiers; the papers' limits by default.
         codec: ``jpeg``, or ``raw`` for crops that need no decoding and 15 times the space.
+        split: Which of the dataset's splits the reader reads, for the manifest.
         limit: Use only the first so many annotated images.
         jobs: Processes; 1 encodes in this one.
         shard: ``(i, n)``, from ``(1, n)`` to ``(n, n)``: build only this part. Jobs may share a folder, which is
@@ -109,6 +111,7 @@ def build_cache(
             options=options,
             survey=survey,
             part=part,
+            split=split,
             jobs=jobs,
             on_progress=on_progress or (lambda _: None),
         )
@@ -126,6 +129,7 @@ class _Build:
         options: BuildOptions,
         survey: Survey,
         part: Part,
+        split: str | None,
         jobs: int,
         on_progress: Callable[[BuildProgress], None],
     ) -> None:
@@ -134,6 +138,7 @@ class _Build:
         self.options = options
         self.survey = survey
         self.part = part
+        self.split = split
         self.on_progress = on_progress
         self.shards = part.shards(survey.shards)
         self.jobs = min(jobs, max(1, len(self.shards)))
@@ -201,6 +206,7 @@ class _Build:
             images=self.survey.images,
             absent=sum(result.absent for result in results),
             skipped=Skipped.join(result.skipped for result in results),
+            split=self.split,
         )
 
     def _leave_part(self, report: BuildReport) -> BuildReport:

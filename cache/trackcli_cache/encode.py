@@ -82,7 +82,8 @@ def encode_image(part: ImagePart, frames: FrameReader, common: EncodeSettings) -
         masks = ImageMasks((pixels.shape[0], pixels.shape[1]))
         outlines = [masks.outlines_of(item) for item in visible]
     except DatasetError as error:
-        skipped = Skipped(images=((_name_of(path, image), str(error)),) if part.first == 0 else ())
+        reason = str(error).removeprefix(f"{image.path.name} ")  # it is listed beside the whole path
+        skipped = Skipped(images=((_name_of(path, image), reason),) if part.first == 0 else ())
         return EncodedImage(absent=absent, skipped=skipped)
     frame = _Frame(image, part.sequence_id, path, pixels, visible, outlines, common)
     reasons = {index: _reason_to_skip(visible[index].box_xyxy, pixels.shape[:2]) for index in targets}

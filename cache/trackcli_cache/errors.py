@@ -13,3 +13,7 @@ class DatasetError(CacheError):
 
 class CacheFormatError(CacheError):
     """A cache file is damaged, incomplete, of another version, or not a cache at all."""
+
+
+class NewerFormatError(CacheFormatError):
+    """A cache was written by a newer version of this package; building it again would lose what is right."""

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from trackcli_cache.crops import Codec, checked_codec
-from trackcli_cache.errors import CacheFormatError
+from trackcli_cache.errors import CacheFormatError, NewerFormatError
 from trackcli_cache.settings import TierSettings
-from trackcli_cache.shard import FORMAT_VERSION, ShardContext
+from trackcli_cache.shard import FORMAT_VERSION, ShardContext, check_version
 
 MANIFEST_NAME = "manifest.json"
 BUILDING_NAME = "building.json"
@@ -113,6 +113,7 @@ class Manifest:
         images: How many annotated images were read.
         absent: How many object-frames are marked as out of view.
         skipped: What was left out.
+        split: Which of the dataset's splits this is, for information; ``None`` if it has none.
     """
 
     build_id: str
@@ -127,6 +128,7 @@ class Manifest:
     images: int
     absent: int
     skipped: Skipped
+    split: str | None = None
 
     @property
     def records(self) -> int:
@@ -151,6 +153,7 @@ class Manifest:
             "build_id": self.build_id,
             "dataset": self.dataset,
             "root": self.root,
+            "split": self.split,
             "limit": self.limit,
             "codec": self.codec,
             "settings": self.settings.as_dict(),
@@ -182,6 +185,8 @@ def read_manifest(folder: Path) -> Manifest:
     content = read_json(path, missing=_state_without_manifest(folder))
     try:
         return parse_manifest(content)
+    except NewerFormatError as error:
+        raise NewerFormatError(f"{path} {error}") from error
     except CacheFormatError as error:
         raise CacheFormatError(f"{path}: {error}; build the cache again") from error
 
@@ -194,9 +199,7 @@ def parse_manifest(content: Any) -> Manifest:
     """
     if _get(content, "format", str) != FORMAT_NAME:
         raise CacheFormatError("is the manifest of something else")
-    version = _get(content, "version", int)
-    if version != FORMAT_VERSION:
-        raise CacheFormatError(f"has format version {version}; this trackcli reads version {FORMAT_VERSION}")
+    check_version(_get(content, "version", int))
     return _parse(content)
 
 
@@ -235,9 +238,11 @@ def _state_without_manifest(folder: Path) -> str:
 
 
 def _parse(content: Any) -> Manifest:
-    limit = content.get("limit")
+    limit, split = content.get("limit"), content.get("split")
     if not isinstance(limit, int | None):
         raise CacheFormatError("limit is not a number")
+    if not isinstance(split, str | None):
+        raise CacheFormatError("split is not a name")
     categories = _get(content, "categories", list)
     if not _all_of(categories, str):
         raise CacheFormatError("categories are not names")
@@ -257,6 +262,7 @@ def _parse(content: Any) -> Manifest:
         images=_get(content, "images", int),
         absent=_get(content, "absent", int),
         skipped=Skipped.from_dict(content.get("skipped")),
+        split=split,
     )
 
 

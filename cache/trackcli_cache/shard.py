@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from trackcli_cache.columns import COLUMNS, Columns, check_columns
 from trackcli_cache.crops import Codec, raw_bytes
-from trackcli_cache.errors import CacheFormatError
+from trackcli_cache.errors import CacheFormatError, NewerFormatError
 from trackcli_cache.settings import TierSettings
 
 FORMAT_VERSION = 2
@@ -103,6 +103,8 @@ def read_shard(path: Path, context: ShardContext) -> Shard:
         check_columns(shard.columns, crop_bytes=crop_bytes, sequences=context.sequences, categories=context.categories)
         if context.codec == "raw":
             _check_raw_lengths(shard.columns, context.settings)
+    except NewerFormatError as error:
+        raise NewerFormatError(f"{path} {error}") from error
     except CacheFormatError as error:
         raise CacheFormatError(f"{path}: {error}; build the cache again") from error
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
@@ -110,6 +112,19 @@ def read_shard(path: Path, context: ShardContext) -> Shard:
             f"{path} cannot be read ({_first_line(error)}); expected a shard of a crop cache; build the cache again"
         ) from error
     return shard
+
+
+def check_version(version: object) -> None:
+    """Refuse files of another format than this (*Raises* ``CacheFormatError``, ``NewerFormatError``)."""
+    if isinstance(version, int | np.integer) and version > FORMAT_VERSION:
+        raise NewerFormatError(
+            f"has format version {version}; this trackcli-cache reads version {FORMAT_VERSION}: "
+            "pip install --upgrade trackcli-cache"
+        )
+    if version != FORMAT_VERSION:
+        raise CacheFormatError(
+            f"has format version {version!s:.40}; this trackcli-cache reads version {FORMAT_VERSION}"
+        )
 
 
 def _check_raw_lengths(columns: Columns, settings: TierSettings) -> None:
@@ -120,9 +135,7 @@ def _check_raw_lengths(columns: Columns, settings: TierSettings) -> None:
 
 def _read_open_shard(file: Any, content: BinaryIO, context: ShardContext) -> tuple[Shard, int]:
     """Everything but the crops, and how many bytes of crops there are."""
-    version = file.attrs.get("trackcli_cache_version")
-    if version != FORMAT_VERSION:
-        raise CacheFormatError(f"format version {version!s:.40}; this trackcli reads version {FORMAT_VERSION}")
+    check_version(file.attrs.get("trackcli_cache_version"))
     if file.attrs.get("build_id") != context.build_id:
         raise CacheFormatError("belongs to another build than the manifest")
     if file.attrs.get("codec") != context.codec:

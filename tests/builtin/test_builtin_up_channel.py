@@ -96,11 +96,11 @@ def test_the_response_peaks_at_the_targets_centre(shape: LevelShape, template_ce
     assert level.grid.points_xy(level.classification)[peak].tolist() == pytest.approx(wanted)
 
 
-def test_searching_the_middle_gives_the_middle_of_the_whole_response_at_the_same_places() -> None:
+def test_leaving_out_a_margin_gives_the_middle_of_the_whole_response_at_the_same_places() -> None:
     settings = {"channels": 6, "scale": 1.0}
     whole, part = (
-        UpChannelCorrelation(UpChannelConfig(search_cells=cells, **settings).resolve(HeadWidths(2, 4)), LEVELS, CROP)
-        for cells in (0, 24)
+        UpChannelCorrelation(UpChannelConfig(search_margin=margin, **settings).resolve(HeadWidths(2, 4)), LEVELS, CROP)
+        for margin in (0, 5)
     )
     part.load_state_dict(whole.state_dict())
     template = branch("conv5", torch.rand(1, 10, 16, 16), LEVELS["conv5"])
@@ -113,11 +113,6 @@ def test_searching_the_middle_gives_the_middle_of_the_whole_response_at_the_same
     torch.testing.assert_close(middle.regression, every.regression[..., 5:24, 5:24])
     places = every.grid.points_xy(every.regression).reshape(29, 29, 2)[5:24, 5:24].reshape(-1, 2)
     torch.testing.assert_close(middle.grid.points_xy(middle.regression), places)
-
-
-def test_a_middle_smaller_than_the_template_is_refused() -> None:
-    with pytest.raises(FitError, match=r"matcher.search_cells 5 is under template_cells 6"):
-        UpChannelConfig(search_cells=5).resolve(HeadWidths(2, 4)).matches(LEVELS)
 
 
 def test_a_head_without_hidden_layer_turns_responses_into_outputs_with_one_convolution() -> None:

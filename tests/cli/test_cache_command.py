@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -57,7 +58,7 @@ def test_skipped_images_are_counted_and_listed_with_v(root, tmp_path):
     built = trackcli("cache", "build", "--root", root, "-o", tmp_path / "cache", "-v")
     assert built.returncode == 0
     assert "skipped 1 image\n" in built.stdout
-    assert "skipped ball/img/2.jpg: 2.jpg is no image that can be decoded" in built.stderr
+    assert "skipped ball/img/2.jpg: is no image that can be decoded" in built.stderr
 
 
 def test_without_arguments_the_seeded_synthetic_cache_is_built_once(tmp_path, monkeypatch):
@@ -197,6 +198,25 @@ def test_many_skipped_images_are_listed_up_to_ten(root, tmp_path):
     described = trackcli("cache", "info", tmp_path / "cache").stdout
     assert described.count("is no image that can be decoded") == 10
     assert "            … and 4 more; --json lists all\n" in described
+
+
+def test_the_split_is_recorded_and_shown_the_first_one_too(root, tmp_path):
+    sequence = tmp_path / "got" / "val" / "GOT-10k_Val_000001"
+    sequence.mkdir(parents=True)
+    for number in range(3):
+        shutil.copyfile(root / "ball" / "img" / f"{number}.jpg", sequence / f"{number + 1:08d}.jpg")
+    lines = {"groundtruth.txt": "10,10,20,16", "cover.label": "8", "absence.label": "0", "cut_by_image.label": "0"}
+    for name, line in lines.items():
+        (sequence / name).write_text(f"{line}\n" * 3)
+    (tmp_path / "got" / "val" / "list.txt").write_text("GOT-10k_Val_000001\n")
+    shutil.copytree(tmp_path / "got" / "val", tmp_path / "got" / "train")
+    for asked, recorded in (("val", "val"), (None, "train")):
+        cache = tmp_path / recorded
+        option = ("--split", asked) if asked else ()
+        built = trackcli("cache", "build", "--dataset", "got10k", "--root", tmp_path / "got", *option, "-o", cache)
+        assert built.returncode == 0, built.stderr
+        assert f"from        got10k {tmp_path / 'got'}, split {recorded}\n" in trackcli("cache", "info", cache).stdout
+        assert json.loads(trackcli("cache", "info", cache, "--json").stdout)["split"] == recorded
 
 
 def test_info_says_what_was_asked_for(root, tmp_path):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from trackcli.composition.files import read_header
+from trackcli.evaluation.one_pass import check_answer
 from trackcli.training.best import best_figure, best_step
+from trackcli.training.observe import MetricsLog
+from trackcli.training.observe import drive as observed
 from trackcli.training.validate import BestByValidation
 
 if TYPE_CHECKING:
@@ -49,6 +54,27 @@ def test_the_best_tracker_and_its_checkpoint_survive_later_ones_and_a_resume(
         "checkpoint-00000002.pt",
         "checkpoint-00000006.pt",
     ]
+
+
+def test_a_tracker_that_answers_no_numbers_is_not_the_best_and_the_run_goes_on(
+    new_run: NewRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def validate(tracker: Path, root: Path, *, device: str) -> dict[str, float]:
+        number = int(read_header(tracker).provenance["steps"])
+        if number == 2:
+            check_answer(np.full(4, np.nan), "clip", 7)
+        return {"success_auc": number / 10}
+
+    monkeypatch.setattr("trackcli.training.validate.validate", validate)
+    run = new_run("train.steps=3", "train.validate_every=1")
+    notes: list[str] = []
+    run.note = notes.append
+    driven = observed(run, [MetricsLog(run)], best=BestByValidation(run, tmp_path))
+    assert driven.figures == {"success_auc": 0.3}
+    (note,) = notes
+    assert note.startswith("step 2: no validation: the tracker answered nan,nan,nan,nan on sequence clip, frame 7")
+    lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "validation.success_auc" in line] == [1, 3]
 
 
 def test_a_damaged_best_is_as_good_as_none(tmp_path: Path) -> None:

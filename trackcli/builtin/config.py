@@ -101,10 +101,11 @@ class UpChannelConfig(MatcherConfig):
     levels: tuple[str, ...] = Field(default=(), description="Backbone levels to match; none named: the deepest")
     channels: int = Field(default=256, ge=1, le=4096, description="Width in which template and search are correlated")
     template_cells: int = Field(default=6, ge=3, le=64, description="Side of the template's centre crop, in cells")
-    search_cells: int = Field(
+    search_margin: int = Field(
         default=0,
         ge=0,
-        description="Side of the search region's middle that is searched, in cells, away from padded borders; 0: all",
+        le=64,
+        description="Cells along the search region's border, whose features see padding, left out",
     )
     scale: float = Field(
         default=1e-3, gt=0, description="Factor on the correlation, which sums over thousands of products"
@@ -128,11 +129,6 @@ class UpChannelConfig(MatcherConfig):
         widths = (self.classification_channels, self.regression_channels)
         if not all(isinstance(width, int) for width in widths):
             raise FitError("matcher 'up-xcorr' has widths left at auto; resolve them from a head first")
-        if 0 < self.search_cells < self.template_cells:
-            raise FitError(
-                f"matcher.search_cells {self.search_cells} is under template_cells {self.template_cells}; the template "
-                "must fit in what is searched: use 0 for all"
-            )
         classification, regression = (int(width) for width in widths)
         return {name: MatchShape(classification, regression, levels[name].stride) for name in chosen}
 

@@ -90,12 +90,14 @@ def build(
         from trackcli.cli.cache_progress import show_images
         from trackcli.host.datasets import open_dataset
 
-        reader = open_dataset(dataset or "folder", root, split)
+        name = dataset or "folder"
+        reader = open_dataset(name, root, split)
         with show_images(console) as on_progress:
             report = build_cache(
                 reader,
                 output,
                 codec=checked_codec,
+                split=split or _first_split(name),
                 limit=limit,
                 jobs=jobs or _cores(),
                 shard=part,
@@ -154,6 +156,16 @@ def _build_synthetic(output: Path | None, codec: Codec, force: bool, console: Co
             on_sequence=lambda done, total: progress.update(task, completed=done, total=total),
         )
     return report, output or synth_cache_path(folder, codec)
+
+
+def _first_split(dataset: str) -> str | None:
+    """The split that a dataset is read as unless another is asked for."""
+    from trackcli.host.data_specs import DatasetSpec
+    from trackcli.host.registry import installed
+
+    spec = installed().find_provided(DatasetSpec, dataset).spec
+    assert isinstance(spec, DatasetSpec)
+    return spec.splits[0] if spec.splits else None
 
 
 def _codec(name: str) -> Codec:

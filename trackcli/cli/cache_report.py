@@ -25,6 +25,7 @@ def summarise(manifest: Manifest, path: Path) -> dict[str, Any]:
         "path": str(path),
         "dataset": manifest.dataset,
         "root": manifest.root,
+        "split": manifest.split,
         "limit": manifest.limit,
         "images": manifest.images,
         "objects": manifest.records,
@@ -47,7 +48,7 @@ def describe(cache: CropCache) -> list[str]:
     videos = sum(not sequence.still for sequence in cache.sequences)
     return [
         f"cache       {cache.path}",
-        f"from        {manifest.dataset} {manifest.root}{_limit_text(manifest)}",
+        f"from        {manifest.dataset} {manifest.root}{_split_text(manifest)}{_limit_text(manifest)}",
         f"objects     {len(cache)} in {manifest.images} images, {int(cache.has_polygon.sum())} with an outline",
         f"sequences   {_counted(videos, 'video')}, {_counted(len(cache.sequences) - videos, 'collection')} of stills",
         f"categories  {len(cache.categories)}",
@@ -128,6 +129,10 @@ def _marks_text(cache: CropCache) -> str:
     counts = {mark.name or "": int((cache.marks & mark != 0).sum()) for mark in Mark if mark}
     named = [f"{count} {name.lower().replace('_', ' ')}" for name, count in counts.items() if count]
     return ", ".join(named) or "none"
+
+
+def _split_text(manifest: Manifest) -> str:
+    return "" if manifest.split is None else f", split {manifest.split}"
 
 
 def _limit_text(manifest: Manifest) -> str:

@@ -126,7 +126,7 @@ class _Row:
         """Remember the answer for the frame.
 
         Raises:
-            TrackerFailedError: if the box is not finite.
+            AnswerNotFiniteError: if the box is not finite.
         """
         check_answer(box_xywh, self.sequence.name, self._done)
         self._boxes[self._done], self._scores[self._done], self._seconds[self._done] = box_xywh, score, seconds

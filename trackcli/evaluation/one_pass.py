@@ -58,6 +58,10 @@ class TrackerFailedError(TrackcliError):
     """A tracker raised something unforeseen; the message names the sequence (exit code 1)."""
 
 
+class AnswerNotFiniteError(TrackerFailedError):
+    """A tracker answered NaN or infinity; the message names sequence and frame (exit code 1)."""
+
+
 def run_tracker(tracker: Tracker, sequence: EvaluationSequence, *, timer: StageTimer | None = None) -> Trajectory:
     """Track one sequence once, from its first true box.
 
@@ -95,11 +99,11 @@ def check_answer(box_xywh: Floats, sequence: str, frame: int) -> None:
     """Refuse a box that is not finite: no result file may hold it, and toolkits disagree about what it counts.
 
     Raises:
-        TrackerFailedError: naming the sequence and the frame, from 0.
+        AnswerNotFiniteError: naming the sequence and the frame, from 0.
     """
     if not np.isfinite(box_xywh).all():
         given = ",".join(f"{value:g}" for value in box_xywh)
-        raise TrackerFailedError(
+        raise AnswerNotFiniteError(
             f"the tracker answered {given} on sequence {sequence}, frame {frame}; expected x,y,w,h in numbers (an "
             "empty box, where it finds nothing); leave the sequence out with --sequences"
         )

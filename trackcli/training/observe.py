@@ -34,7 +34,7 @@ class Driven:
 
     Attributes:
         last: The report of its last step; None if there was nothing left to do.
-        figures: Those of the finished tracker, if it was validated.
+        figures: Those of the finished tracker, if it was validated; empty if that failed.
     """
 
     last: StepReport | None
@@ -66,7 +66,7 @@ def drive(run: TrainingRun, observers: Sequence[RunObserver], *, best: BestByVal
 
 def _validate(best: BestByValidation, step: int, observers: Sequence[RunObserver]) -> dict[str, float]:
     figures = best.validate()
-    for observer in observers:
+    for observer in observers if figures else ():
         observer.on_validation(step, figures)
     return figures
 

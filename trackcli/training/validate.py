@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trackcli.evaluation.datasets import load_folder_sequences
+from trackcli.evaluation.one_pass import AnswerNotFiniteError
 from trackcli.evaluation.runner import evaluate
 from trackcli.tracking.tracker import RUN_TRACKER, load
 from trackcli.training.best import BEST_TRACKER, DECISIVE, VALIDATION, best_figure
@@ -24,6 +25,7 @@ def validate(tracker_file: Path, root: Path, *, device: str) -> dict[str, float]
 
     Raises:
         InputDataError: if the sequences cannot be read.
+        AnswerNotFiniteError: if the tracker answers NaN or infinity.
     """
     score = evaluate(load(tracker_file, device=device), load_folder_sequences(root)).score
     return {
@@ -51,7 +53,8 @@ class BestByValidation:
     def validate(self) -> dict[str, float]:
         """Write the tracker as it stands, track with it, keep it if it is the best so far.
 
-        The first process does it while the others wait; all of them get the figures.
+        The first process does it while the others wait; all of them get the figures. There are none if the tracker's
+        answers are not finite, which is said: days of training are not to end with it.
         """
         figures = self._validate() if self._run.world.is_first else {}
         result: dict[str, float] = self._run.world.from_first(figures)
@@ -60,7 +63,11 @@ class BestByValidation:
     def _validate(self) -> dict[str, float]:
         run, best = self._run, self._run.folder / BEST_TRACKER
         run.checkpoint()
-        figures = validate(run.folder / RUN_TRACKER, self._root, device=str(run.device))
+        try:
+            figures = validate(run.folder / RUN_TRACKER, self._root, device=str(run.device))
+        except AnswerNotFiniteError as error:
+            run.note(f"step {run.step}: no validation: {error}")
+            return {}
         if figures[DECISIVE] > best_figure(best):
             run.save_tracker(BEST_TRACKER, **{VALIDATION: figures})
         return figures

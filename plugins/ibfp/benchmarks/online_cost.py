@@ -32,10 +32,13 @@ from trackcli.synth.settings import SceneSettings
 from trackcli.tracking.tracker import Tracker
 
 NAME = "online-update"
+ALWAYS: dict[str, object] = {"lost_below": 0.0, "distractor": 1.0}
+"""No frame is spared as lost or doubtful: each is remembered, and the filter learns whenever it is time."""
+
 SIDES: dict[str, dict[str, object] | None] = {
     "without": None,
-    "online-update": {},
-    "online-update, fast": {"fast": True},
+    "online-update": ALWAYS,
+    "online-update, fast": {**ALWAYS, "fast": True},
 }
 
 

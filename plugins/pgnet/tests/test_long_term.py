@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from torch import Tensor
 from trackcli_pgnet.config import LongTermConfig
 from trackcli_pgnet.long_term import LOST, LongTerm
 
+import trackcli
 from trackcli.builtin.config import SelectConfig
 from trackcli.builtin.postprocessors.select import SelectBest
 from trackcli.composition.model import TrackerModel
+from trackcli.composition.variants import write_variant
 from trackcli.config.component import Normalisation
 from trackcli.config.recipe import CropConfig
 from trackcli.contracts.components import Backbone, Head, Matcher, TrackLink
@@ -24,10 +27,16 @@ from trackcli.contracts.matching import Matched, MatchedLevel
 from trackcli.contracts.predictions import Candidates, Predictions, Selection
 from trackcli.contracts.state import Kernel
 from trackcli.errors import FitError
+from trackcli.evaluation.overlaps import iou_xywh
 from trackcli.geometry.boxes import boxes_from_centers
 from trackcli.geometry.crop import CropMap
+from trackcli.host.registry import installed
+from trackcli.host.trackers import default_tracker
+from trackcli.synth.sequences import SyntheticSequence, make_sequence
+from trackcli.synth.settings import SceneSettings
 from trackcli.tracking.session import Session
 from trackcli.tracking.timing import StageTimer
+from trackcli.tracking.tracker import find_tracker_file
 
 LAST = torch.tensor([[0.0, 0.0, 10.0, 10.0]])
 NEW = torch.tensor([[50.0, 50.0, 60.0, 60.0]])
@@ -226,3 +235,62 @@ def test_without_the_link_it_stays_lost() -> None:
     centers, sizes, _ = follow([])
     assert (distances(centers, 0)[BACK - 1 :] > 2 * SIDE).all()
     assert not sizes.any()
+
+
+# The tracker that comes with trackcli, on a real picture's worth of texture: A, cut to B, back to A somewhere else.
+
+
+def spliced() -> tuple[list[NDArray[np.uint8]], NDArray[np.float64]]:
+    """Frames, and the target's boxes in those that show it; it returns outside the usual search region."""
+
+    def scene(seed: int, frames: int) -> SyntheticSequence:
+        return make_sequence(
+            SceneSettings(
+                frames=frames,
+                size_wh=(480, 320),
+                seed=seed,
+                occluders=0,
+                look_alikes=0,
+                target_size=0.14,
+                speed=2.0,
+            )
+        )
+
+    shown, away = scene(5, 60), scene(105, 6)
+    frames = [*(shown.frames[i] for i in range(10)), *away.frames, *(shown.frames[i] for i in range(50, 54))]
+    return frames, np.concatenate((shown.boxes_xywh[:10], shown.boxes_xywh[50:54]))
+
+
+@pytest.mark.parametrize(("links", "lost_below", "found_above"), [([], 0.3, 0.5), (["presence"], 0.5, 0.7)])
+def test_the_shipped_tracker_finds_again_what_returns_elsewhere(
+    links: list[str], lost_below: float, found_above: float, tmp_path: Path
+) -> None:
+    registry = installed()
+    source = find_tracker_file(default_tracker(), registry)
+    long_term = [
+        "crop.larger_search_sizes=[608]",
+        f"postprocessor.long-term.lost_below={lost_below}",
+        f"postprocessor.long-term.found_above={found_above}",
+    ]
+    path = tmp_path / "long.safetensors"
+    write_variant(source, path, registry, added=[*links, "long-term"], assignments=long_term)
+    overlaps, scores = follow_spliced(path)
+    assert overlaps.min() > 0.7
+    assert scores[9:15].max() < lost_below < found_above < min(scores[8], scores[-1])
+    holding = [f"postprocessor.hold.threshold={lost_below}"]
+    write_variant(source, path, registry, added=[*links, "hold"], assignments=holding)
+    overlaps, scores = follow_spliced(path)
+    assert overlaps[0] > 0.7
+    assert overlaps[1] == 0.0  # the usual region does not reach there
+    assert scores[9:].max() < lost_below
+
+
+def follow_spliced(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Overlaps before the target is gone and at the end, and the scores of all frames but the first."""
+    frames, boxes_xywh = spliced()
+    tracker = trackcli.load(path, device="cpu")
+    tracker.start(frames[0], boxes_xywh[0])
+    results = [tracker.update(frame) for frame in frames[1:]]
+    found = np.concatenate([result.boxes_xywh for result in results])
+    scores = np.concatenate([result.scores for result in results])
+    return iou_xywh(found[[8, -1]], boxes_xywh[[9, -1]]), scores

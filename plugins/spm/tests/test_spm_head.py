@@ -11,6 +11,7 @@ from trackcli_spm.head import SeriesParallelHead, fuse
 from trackcli_spm.outputs import SeriesParallelOutput
 
 from trackcli.builtin.labels.anchors import decode_deltas
+from trackcli.composition.build import build_losses
 from trackcli.composition.defaults import complete
 from trackcli.composition.plan import Plan, plan
 from trackcli.composition.record import recipe_data
@@ -141,6 +142,17 @@ def test_any_head_can_be_the_coarse_stage() -> None:
     assert candidates.boxes_xyxy.shape == (3, 5, 4)
 
 
+def test_the_anchor_free_head_of_another_plugin_can_be_the_coarse_stage() -> None:
+    pytest.importorskip("trackcli_hardneg", reason="needs the plugin that has head fcos")
+    small = planned('head.coarse={name = "fcos", channels = 16, depth = 1}')
+    model, losses = build_seeded(small).train(), build_losses(small)
+    batch = training_batch(Scene(synthetic_clip(), small.recipe.crop))
+    terms = losses(model(batch), batch)
+    own = [f"series-parallel.coarse_{name}" for name in ("score", "centerness", "box")]
+    assert list(terms) == [*own, "series-parallel.fine_classification", "series-parallel.fine_box"]
+    assert all(torch.isfinite(term) for term in terms.values())
+
+
 def test_a_coarse_head_is_chosen_by_its_name_and_every_setting_is_recorded() -> None:
     small = planned(*POINT)
     assert isinstance(small.head.config, SeriesParallelConfig)
@@ -153,6 +165,8 @@ def test_a_coarse_head_is_chosen_by_its_name_and_every_setting_is_recorded() -> 
 def test_settings_that_do_not_fit_are_named_as_the_person_writes_them() -> None:
     with pytest.raises(ConfigError, match=r"head\.coarse\.hiden is unknown; did you mean 'hidden'"):
         planned("head.coarse.hiden=3")
+    with pytest.raises(ConfigError, match=r"coarse\.ratios is unknown.*replace the whole: --set head\.coarse=NAME"):
+        planned("head.coarse.name=point", coarse={"name": "rpn", "ratios": [1.0]})
     with pytest.raises(ConfigError, match=r"head\.coarse = 'series-parallel' does not fit; expected another one"):
         SeriesParallelConfig(coarse="series-parallel")
     with pytest.raises(ConfigError, match=r"head\.coarse = 3 does not fit; expected a name"):

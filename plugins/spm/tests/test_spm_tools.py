@@ -71,9 +71,13 @@ def test_of_each_object_the_surest_box_that_fits_it_counts_or_else_the_nearest()
 def test_a_summary_counts_the_pairs_that_the_target_wins() -> None:
     values = np.zeros((4, 3, 2))
     values[:, 0] = [[0.9, 0.1], [0.9, 0.9], [0.2, 0.4], [0.8, 0.6]]
-    coarse = summarise(PairScores(values, ()))["coarse"]
+    values[:, 1] = [[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.9, 0.1]]
+    summary = summarise(PairScores(values, ()))
+    coarse, gain = summary["coarse"], summary["fine - coarse"]
     assert coarse["target"] == pytest.approx(0.7) and coarse["look_alike"] == pytest.approx(0.5)
     assert coarse["wins"] == pytest.approx((1 + 0.5 + 0 + 1) / 4) and coarse["low"] < 0.625 < coarse["high"]
+    assert summary["fine"]["wins"] == 1 and gain["wins"] == pytest.approx((0 + 0.5 + 1 + 0) / 4)
+    assert 0 <= gain["low"] < 0.375 < gain["high"]
 
 
 def test_variants_have_the_same_weights_and_other_settings(tracker: tuple[Tracker, Path], tmp_path: Path) -> None:

@@ -72,7 +72,11 @@ def _inner_config(
     try:
         return cast("HeadConfig | LossConfig", config_class(**settings))
     except ValidationError as error:
-        raise ConfigError(explain(error, prefix=key, model=config_class)) from error
+        message = explain(error, prefix=key, model=config_class)
+        if error.errors()[0]["type"] == "extra_forbidden":
+            # Most likely left over from the part that another one takes the place of.
+            message += f" (settings of {name!r}; to choose another, replace the whole: --set {key}=NAME)"
+        raise ConfigError(message) from error
 
 
 class SeriesParallelConfig(HeadConfig):

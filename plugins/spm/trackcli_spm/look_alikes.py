@@ -170,20 +170,27 @@ def nearest_look_alikes(batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def summarise(scores: PairScores) -> dict[str, dict[str, float]]:
-    """Per stage the mean scores, the share of pairs that the target wins (ties count half), and its 95% interval."""
+    """Per stage the mean scores, the share of pairs that the target wins (ties count half), and its 95% interval.
+
+    ``fine - coarse`` is the difference of the shares, pair by pair: above 0, the fine stage tells the target from its
+    look-alike more often.
+    """
+    won = {stage: _wins(scores, index) for index, stage in enumerate(STAGES)}
     summary = {}
     for index, stage in enumerate(STAGES):
-        target, other = scores.values[:, index, 0], scores.values[:, index, 1]
-        wins = np.where(target > other, 1.0, np.where(target < other, 0.0, 0.5))
-        interval = bootstrap_mean(wins)
-        summary[stage] = {
-            "target": float(target.mean()),
-            "look_alike": float(other.mean()),
-            "wins": float(wins.mean()),
-            "low": interval.low,
-            "high": interval.high,
-        }
-    return summary
+        target, other = scores.values[:, index].mean(axis=0)
+        summary[stage] = {"target": float(target), "look_alike": float(other), **_share(won[stage])}
+    return {**summary, "fine - coarse": _share(won["fine"] - won["coarse"])}
+
+
+def _wins(scores: PairScores, stage: int) -> Floats:
+    difference = scores.values[:, stage, 0] - scores.values[:, stage, 1]
+    return np.where(difference > 0, 1.0, np.where(difference < 0, 0.0, 0.5))
+
+
+def _share(wins: Floats) -> dict[str, float]:
+    interval = bootstrap_mean(wins)
+    return {"wins": float(wins.mean()), "low": interval.low, "high": interval.high}
 
 
 def draw_examples(examples: Sequence[Example], path: Path) -> None:

@@ -14,7 +14,7 @@ SPM_TRACKER: dict[str, Any] = {
         "levels": [],  # the deepest
         "channels": 256,
         "template_cells": 6,
-        "search_cells": 24,
+        "search_margin": 5,
         "scale": 1e-3,  # C
     },
     "head": {

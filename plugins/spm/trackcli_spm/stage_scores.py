@@ -53,12 +53,10 @@ def stage_scores(
             )
         summary = summarise(found)
         result[name] = {"pairs": len(found), **summary}
-        lines += [f"{name}, {len(found)} pairs", f"{'':8}{'target':>8}{'look-alike':>12}{'wins':>8}"]
+        lines += [f"{name}, {len(found)} pairs", f"{'':14}{'target':>8}{'look-alike':>12}{'wins':>8}  95% interval"]
         for stage, values in summary.items():
-            lines.append(
-                f"{stage:8}{values['target']:8.3f}{values['look_alike']:12.3f}{values['wins']:8.3f}"
-                f"  ({values['low']:.3f} … {values['high']:.3f})"
-            )
+            means = f"{values['target']:8.3f}{values['look_alike']:12.3f}" if "target" in values else " " * 20
+            lines.append(f"{stage:14}{means}{values['wins']:8.3f}  {values['low']:.3f} … {values['high']:.3f}")
         if wanted and output is not None:
             draw_examples(found.examples, output)
             lines.append(f"{output}: template, then the search region with coarse (C) and fine (F) scores")

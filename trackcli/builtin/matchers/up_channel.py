@@ -80,13 +80,12 @@ class UpChannelCorrelation(Matcher):
 
     def forward(self, kernel: Kernel, search: Branch) -> Matched:
         """One response per level and task, with as many channels as there are kernels."""
-        middle = search.images.shape[-1] / 2
-        matched = {name: self._match(kernel, name, search.features[name], middle) for name in self.levels}
+        matched = {name: self._match(kernel, name, search.features[name]) for name in self.levels}
         return Matched(matched, template={}, search={})
 
-    def _match(self, kernel: Kernel, name: str, level: Level, middle: float) -> MatchedLevel:
-        cells = self.config.search_cells
-        searched = center_cells(level, middle, cells) if cells else level.map
+    def _match(self, kernel: Kernel, name: str, level: Level) -> MatchedLevel:
+        margin = self.config.search_margin
+        searched = level.map[..., margin : level.map.shape[-2] - margin, margin : level.map.shape[-1] - margin]
         classification, regression = (
             self.config.scale
             * up_channel_correlation(self._task(name, task).search(searched), kernel[f"{name}.{task}"])
@@ -95,8 +94,7 @@ class UpChannelCorrelation(Matcher):
         # Response cell j pairs the kernel's first cell with the j-th cell that is searched; the target's centre is that
         # much further.
         first = first_center_cell(level, self.template_center, self.config.template_cells)
-        begin = first_center_cell(level, middle, cells) if cells else 0
-        offset = self.template_center + level.stride * (begin - first)
+        offset = self.template_center + level.stride * (margin - first)
         return MatchedLevel(classification, regression, level.stride, offset)
 
     def _task(self, name: str, task: str) -> UpChannelTask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -85,4 +86,4 @@ class Presence(TrackLink):
             ).squeeze(1)
             centred = pooled.float() - means[_MEAN + name][..., None, None]
             parts.append(F.normalize(centred.flatten(1), dim=1))
-        return torch.cat(parts, dim=1) / len(parts) ** 0.5
+        return torch.cat(parts, dim=1) / math.sqrt(len(parts))
