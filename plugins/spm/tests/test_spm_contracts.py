@@ -36,11 +36,6 @@ class TestSeriesParallelHeadWithCrossCorrelationOnTwoLevels(HeadContract):
     partners: ClassVar[Mapping[str, Any]] = {"backbone": TWO_LEVELS}
 
 
-class TestSeriesHeadAsInThePublicCode(HeadContract):
-    name = "series-parallel"
-    settings: ClassVar[Mapping[str, Any]] = {**SMALL, "structure": "series", "relation_kernel": 3, "last_box": "none"}
-
-
 class TestCoarseStageAlone(HeadContract):
     name = "series-parallel"
     settings: ClassVar[Mapping[str, Any]] = {"coarse": SMALL_COARSE, "structure": "coarse"}
@@ -48,7 +43,12 @@ class TestCoarseStageAlone(HeadContract):
 
 class TestAPointHeadAsTheCoarseStage(HeadContract):
     name = "series-parallel"
-    settings: ClassVar[Mapping[str, Any]] = {**SMALL, "coarse": {"name": "point", "channels": 16, "depth": 1}}
+    settings: ClassVar[Mapping[str, Any]] = {
+        **SMALL,
+        "coarse": {"name": "point", "channels": 16, "depth": 1},
+        "relation_kernel": 3,
+        "last_box": "none",
+    }
 
 
 class TestSeriesParallelLoss(LossContract):
