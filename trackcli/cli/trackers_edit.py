@@ -49,12 +49,16 @@ def variant(
     *,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The tracker file to write.")],
     postprocessor: Annotated[
-        list[str], typer.Option(help="These postprocessors instead of the tracker's; repeatable.")
+        list[str], typer.Option(metavar="NAME", help="These postprocessors instead of the tracker's; repeatable.")
     ] = [],  # noqa: B006
-    add_postprocessor: Annotated[list[str], typer.Option(help="One more, at the end; repeatable.")] = [],  # noqa: B006
+    add_postprocessor: Annotated[
+        list[str], typer.Option(metavar="NAME", help="One more, at the end; repeatable.")
+    ] = [],  # noqa: B006
     settings: Annotated[
         list[str],
-        typer.Option("--set", help="One setting, e.g. postprocessor.hold.threshold=0.4; repeatable."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="One setting, e.g. postprocessor.hold.threshold=0.4; repeatable."
+        ),
     ] = [],  # noqa: B006
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
