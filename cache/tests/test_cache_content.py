@@ -264,9 +264,9 @@ def test_a_video_is_cut_into_records_and_frames_that_it_has_not_are_skipped(film
         assert cache.record(1).path == "film.avi"
         assert np.allclose([cache.search_crop(index).mean() for index in range(3)], [0, 60, 180], atol=2)
         assert cache.manifest.skipped.images == (
-            ("film.avi, frame 10", "film.avi has 10 frames; no frame 10"),
-            ("film.avi, frame 12", "film.avi has 10 frames; no frame 12"),
-            ("film.avi, frame -1", "film.avi has no frame -1; they are counted from 0"),
+            ("film.avi, frame 10", "has 10 frames; no frame 10"),
+            ("film.avi, frame 12", "has 10 frames; no frame 12"),
+            ("film.avi, frame -1", "has no frame -1; they are counted from 0"),
         )
 
 
