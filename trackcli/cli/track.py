@@ -219,8 +219,6 @@ class _Outputs:
 
 
 def _check_folder(folder: Path, *, overwrite: bool) -> None:
-    if not folder.parent.is_dir():
-        raise UsageError(f"output '{folder}' has no folder to be in; create '{folder.parent}' first")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"output '{folder}' is a file; expected the name of a folder")
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
