@@ -232,6 +232,15 @@ def test_template_and_search_features_learn_from_it_and_boxes_do_not() -> None:
     assert boxes.grad is None
 
 
+def test_as_a_probe_it_measures_features_and_leaves_them_alone() -> None:
+    outputs, loss = make_outputs(candidates_of([moved(60), moved(0, 60)], [0.9, 0.8]), 1), make_loss(probe=True)
+    loss(outputs, batch_of(TRUTH))["contrastive"].backward()
+    maps = [*outputs.matched.template.values(), *outputs.matched.search.values()]
+    assert all(level.map.grad is None for level in maps)
+    learnt = [weight for name, weight in loss.named_parameters() if name.endswith("weight")]
+    assert all(weight.grad is not None and weight.grad.any() for weight in learnt)
+
+
 def test_steps_of_the_optimiser_separate_a_look_alike() -> None:
     """A target and a look-alike, each two cells' worth of its own pattern: the distances move to their sides of m."""
     candidates = candidates_of([moved(48), moved(0, 48)], [0.9, 0.8])

@@ -111,6 +111,25 @@ def test_look_alikes_measures_a_tracker_against_itself(twins: Path) -> None:
     assert result["auroc"]["a"] == result["auroc"]["b"] and 0.5 < result["auroc"]["a"][0] <= 1
 
 
+def test_look_alikes_measures_by_the_vectors_of_a_run(twins: Path, tmp_path: Path) -> None:
+    small = ("matcher.channels=8", "head.channels=8", "head.depth=1", "loss.hard-negative-emphasis.hidden=8")
+    for name, probe in (("with", "false"), ("without", "true")):
+        words = (*small, f"loss.hard-negative-emphasis.probe={probe}")
+        settings = [part for word in words for part in ("--set", word)]
+        done = run("train", "--preset", "hard-negative", "--backbone", "resnet18", *settings, "--data", str(twins),
+                   "--steps", "2", "--batch", "2", "--device", "cpu", "-q", "-o", str(tmp_path / name))  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    sides = ("--a", str(tmp_path / "with"), "--b", str(tmp_path / "without"))
+    done = run("look-alikes", "--data", str(twins), *sides, "--by", "emphasis", "--pairs", "4", "--json")
+    assert done.returncode == 0, done.stderr
+    assert 0 <= json.loads(done.stdout)["auroc"]["a"][0] <= 1
+    refused = run("look-alikes", "--data", str(twins), "--a", "default", "--by", "emphasis")
+    assert refused.returncode == 3
+    assert refused.stderr.startswith(
+        "error: default holds no checkpoint; expected a run folder with loss hard-negative"
+    )
+
+
 def test_score_maps_draws_a_row_per_frame_and_a_panel_per_tracker_and_kind(tmp_path: Path) -> None:
     clip = synthetic_clip()
     (tmp_path / "clip" / "img").mkdir(parents=True)

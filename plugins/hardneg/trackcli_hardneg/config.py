@@ -105,6 +105,10 @@ class EmphasisConfig(LossConfig):
     roi_size: int = Field(default=5, ge=3, le=15, description="Cells per side of a pooled region")
     hidden: int = Field(default=256, ge=1, le=4096, description="Width between the two convolutions")
     embedding: int = Field(default=256, ge=1, le=4096, description="Length of the vectors")
+    probe: bool = Field(
+        default=False,
+        description="Whether only the two convolutions learn: to measure features that no emphasis has shaped",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

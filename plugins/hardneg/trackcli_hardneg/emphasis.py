@@ -54,12 +54,15 @@ class HardNegativeEmphasis(Loss):
         """``(B, R, 4)`` boxes in crop pixels → ``(B, R, D)``: RoI Align of the joined levels, two convolutions."""
         pooled = [
             # In float32: the network may have run in bfloat16, whose distances would be coarse.
-            roi_align(level.map.float(), boxes_xyxy, grid=level.grid, output_size=self.config.roi_size)
+            roi_align(self._shaped(level.map).float(), boxes_xyxy, grid=level.grid, output_size=self.config.roi_size)
             for level in (features[name] for name in self.levels)
         ]
         joined = torch.cat(pooled, dim=2)
         vectors: Tensor = self.to_vector(joined.flatten(0, 1))
         return vectors.reshape(*joined.shape[:2], -1)
+
+    def _shaped(self, maps: Tensor) -> Tensor:
+        return maps.detach() if self.config.probe else maps
 
 
 def contrastive_loss(differences: Tensor, positive: Tensor, *, margin: float) -> Tensor:

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from trackcli_hardneg.separation import Similarities
+
+
+class Measure(StrEnum):
+    """What is compared."""
+
+    FEATURES = "features"
+    EMPHASIS = "emphasis"
 
 
 def look_alikes(
@@ -17,22 +28,30 @@ def look_alikes(
         list[str] | None, typer.Option("--b", help="What to compare with, at the same crop sizes; once per seed.")
     ] = None,
     pairs: Annotated[int, typer.Option("--pairs", min=2, max=20_000, help="Pairs with a look-alike in view.")] = 400,
+    by: Annotated[
+        Measure, typer.Option("--by", help="Cosine of the tracker's features, or distance of the emphasis's vectors.")
+    ] = Measure.FEATURES,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Area under the ROC curve of target against look-alike, by cosine with the exemplar; A minus B with an interval.
+    """Area under the ROC curve of target against look-alike; A minus B with an interval.
 
+    ``--by emphasis`` needs run folders trained with the emphasis or, without its influence, with its setting probe.
     Example: trackcli look-alikes --data held --a runs/with --b runs/without
     """
     from trackcli_cache.reader import CropCache
 
     from trackcli import load
     from trackcli.errors import InputDataError, UsageError
-    from trackcli_hardneg.separation import auroc, auroc_difference, similarities
+    from trackcli_hardneg.separation import auroc, auroc_difference, emphasis_of, similarities
+
+    def measured_of(name: str) -> Similarities:
+        emphasis = emphasis_of(Path(name)) if by is Measure.EMPHASIS else None
+        return similarities(load(name, device=device), cache, pairs, emphasis=emphasis)
 
     sides = {"a": a, "b": b or []}
     cache = CropCache.open(data)
-    found = {side: [similarities(load(name, device=device), cache, pairs) for name in sides[side]] for side in sides}
+    found = {side: [measured_of(name) for name in sides[side]] for side in sides}
     every = [each for measured in found.values() for each in measured]
     count = len(every[0].targets)
     if count < 2:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,19 +14,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 from trackcli_cache.reader import CropCache
 
+import trackcli
+from trackcli.composition.build import build_losses
 from trackcli.composition.model import TrackerModel
 from trackcli.composition.plan import plan
 from trackcli.config.recipe import Part
 from trackcli.contracts.levels import Features
 from trackcli.contracts.training import Batch
-from trackcli.errors import FitError
+from trackcli.errors import FitError, InputDataError
 from trackcli.evaluation.bootstrap import CONFIDENCE, RESAMPLES, Interval
 from trackcli.geometry.boxes import box_areas, box_iou, centers_and_sizes
 from trackcli.geometry.roi_align import roi_align
 from trackcli.host.registry import installed
 from trackcli.tracking.tracker import Tracker
+from trackcli.training.checkpoint import load_latest
 from trackcli.training.loader import finish_on_device, make_loader
 from trackcli.training.trial import with_train
+from trackcli_hardneg.emphasis import HardNegativeEmphasis
 
 ROI_SIZE = 5
 LARGEST_OVERLAP = 0.3
@@ -60,7 +65,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Similarities:
-    """Cosines with the exemplar, one row per pair.
+    """Similarity to the exemplar, one row per pair.
 
     Attributes:
         targets: ``(P,)`` of the target in the search region.
@@ -101,17 +106,39 @@ def nearest_look_alikes(batch: Batch) -> tuple[Tensor, Tensor]:
     return chosen, beside.any(dim=1) & batch.positive
 
 
-@torch.no_grad()
-def similarities(tracker: Tracker, cache: CropCache, pairs: int) -> Similarities:
-    """Cosines between what a tracker's adjusted features say about exemplar, target and look-alike.
+def emphasis_of(run: Path) -> HardNegativeEmphasis:
+    """The emphasis that a run was trained with: its convolutions are in the run's checkpoints alone.
 
-    The two deepest adjusted levels are pooled as in the emphasis, but compared as they are: the emphasis's own two
-    convolutions are no part of a tracker, and one trained without it has none.
+    Raises:
+        InputDataError: if there is no checkpoint, or the run was trained without emphasis.
+    """
+    hint = "expected a run folder with loss hard-negative-emphasis (as a measure alone: with its setting probe=true)"
+    state, _ = load_latest(run) if run.is_dir() else (None, [])
+    if state is None:
+        raise InputDataError(f"{run} holds no checkpoint; {hint}")
+    losses = build_losses(trackcli.load(run, device="cpu").plan)
+    losses.load_state_dict(state["losses"])
+    for module in losses.modules():
+        if isinstance(module, HardNegativeEmphasis):
+            return module.eval()
+    raise InputDataError(f"{run} was trained without emphasis; {hint}")
+
+
+@torch.no_grad()
+def similarities(
+    tracker: Tracker, cache: CropCache, pairs: int, *, emphasis: HardNegativeEmphasis | None = None
+) -> Similarities:
+    """How similar target and look-alike are to the exemplar.
+
+    By default the cosine of the two deepest adjusted levels, pooled as in the emphasis, but compared as they are: the
+    emphasis's own two convolutions are no part of a tracker, and one trained without it has none. With an emphasis, its
+    own measure: minus the distance of its vectors.
 
     Args:
         tracker: On any device; its matcher must adjust features.
         cache: Held-back data with several objects of a category in a picture.
         pairs: So many, or as many as there are.
+        emphasis: See above.
 
     Raises:
         FitError: if the tracker has no adjusted features.
@@ -120,16 +147,18 @@ def similarities(tracker: Tracker, cache: CropCache, pairs: int) -> Similarities
         raise FitError(f"{tracker.name} has a matcher without adjusted features; expected one such as dw-xcorr")
     names = tuple(tracker.plan.adjusted)[-2:]
     device = next(tracker.model.parameters()).device
+    if emphasis is not None:
+        emphasis = emphasis.to(device)
     targets, others = [], []
     found = 0
     for batch in labelled_batches(tracker, cache, pairs):
         look_alikes, usable = nearest_look_alikes(batch)
         if not usable.any():
             continue
-        boxes = torch.stack((batch.search_boxes_xyxy, look_alikes), dim=1)[usable].to(device)
-        cosines = _cosines(tracker.model, batch.to(device), usable.to(device), boxes, names)
-        targets.append(cosines[:, 0])
-        others.append(cosines[:, 1])
+        boxes = torch.stack((batch.search_boxes_xyxy, look_alikes), dim=1).to(device)
+        alike = _alike(tracker.model, batch.to(device), boxes, names, emphasis)[usable.to(device)]
+        targets.append(alike[:, 0])
+        others.append(alike[:, 1])
         found += int(usable.sum())
         if found >= pairs:
             break
@@ -139,20 +168,25 @@ def similarities(tracker: Tracker, cache: CropCache, pairs: int) -> Similarities
     return Similarities(*joined)
 
 
-def _cosines(model: TrackerModel, batch: Batch, usable: Tensor, boxes: Tensor, names: Sequence[str]) -> Tensor:
-    """``(P, 2, 4)`` boxes of the usable pairs → ``(P, 2)``."""
+def _alike(
+    model: TrackerModel, batch: Batch, boxes: Tensor, names: Sequence[str], emphasis: HardNegativeEmphasis | None
+) -> Tensor:
+    """``(B, 2, 4)`` search boxes → ``(B, 2)``."""
     matched = model(batch).matched
-    exemplar = _vectors(matched.template, batch.template_boxes_xyxy.unsqueeze(1), names)[usable]
-    return F.cosine_similarity(_vectors(matched.search, boxes, names, usable), exemplar, dim=-1)
+    target = batch.template_boxes_xyxy.float().unsqueeze(1)
+    if emphasis is not None:
+        exemplar, others = emphasis.vectors(matched.template, target), emphasis.vectors(matched.search, boxes.float())
+        distances: Tensor = torch.linalg.vector_norm(others - exemplar, dim=-1)
+        return -distances
+    exemplar, others = _vectors(matched.template, target, names), _vectors(matched.search, boxes, names)
+    return F.cosine_similarity(others, exemplar, dim=-1)
 
 
-def _vectors(features: Features, boxes: Tensor, names: Sequence[str], rows: Tensor | None = None) -> Tensor:
+def _vectors(features: Features, boxes: Tensor, names: Sequence[str]) -> Tensor:
     """``(B, R, 4)`` → ``(B, R, D)``: pooled levels, side by side."""
-    levels = [features[name] for name in names]
-    maps = [level.map.float() if rows is None else level.map.float()[rows] for level in levels]
     pooled = [
-        roi_align(each, boxes.float(), grid=level.grid, output_size=ROI_SIZE).flatten(2)
-        for each, level in zip(maps, levels, strict=True)
+        roi_align(level.map.float(), boxes.float(), grid=level.grid, output_size=ROI_SIZE).flatten(2)
+        for level in (features[name] for name in names)
     ]
     return torch.cat(pooled, dim=-1)
 
