@@ -11,6 +11,8 @@ from trackcli_cache.datasets import AnnotatedObject, Mark, SourceImage
 MAX_IMAGES_PER_SHARD = 4096
 """Images without a target cost little, but they must not pile up in one shard."""
 
+_IGNORED = int(Mark.IGNORED)  # asked for every object of every pass: plain numbers are several times faster than flags
+
 
 class Place(NamedTuple):
     """Where some of an image's targets go: those with index ``first`` to ``stop - 1`` to shard ``shard``."""
@@ -88,7 +90,7 @@ class Division:
 
 def is_target(item: AnnotatedObject) -> bool:
     """Whether an object gets a record, as far as annotations tell: in view, and not to be ignored."""
-    return not item.absent and not item.marks & Mark.IGNORED
+    return not item.absent and not int(item.marks) & _IGNORED
 
 
 def divide(

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate, islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +32,9 @@ SMALLEST_TARGET = 4.0
 
 LARGEST_TARGET = 2.0
 """Targets wider or higher than this many times the image's longer side are left out: the box must be wrong."""
+
+_NO_FILL = (0, 0, 0)
+_NOBODY = np.zeros(0, np.intp)
 
 
 @dataclass(frozen=True)
@@ -86,10 +91,24 @@ def encode_image(part: ImagePart, frames: FrameReader, common: EncodeSettings) -
         skipped = Skipped(images=((_name_of(path, image), reason),) if part.first == 0 else ())
         return EncodedImage(absent=absent, skipped=skipped)
     frame = _Frame(image, part.sequence_id, path, pixels, visible, outlines, common)
-    reasons = {index: _reason_to_skip(visible[index].box_xyxy, pixels.shape[:2]) for index in targets}
-    records = tuple(frame.encode_object(index) for index, reason in reasons.items() if reason is None)
-    left_out = Counter(reason for reason in reasons.values() if reason is not None)
-    return EncodedImage(records, absent, Skipped(objects=left_out))
+    records: list[EncodedRecord] = []
+    left_out: Counter[str] = Counter()
+    for index in targets:
+        problem = _reason_to_skip(visible[index].box_xyxy, pixels.shape[:2])
+        if problem is None:
+            records.append(frame.encode_object(index))
+        else:
+            left_out[problem] += 1
+    return EncodedImage(tuple(records), absent, Skipped(objects=left_out))
+
+
+class _Labels(NamedTuple):
+    """What is known about N objects of an image, as arrays."""
+
+    boxes_xyxy: NDArray[np.float64]
+    category_ids: NDArray[np.int32]
+    track_ids: NDArray[np.int64]
+    marks: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +128,9 @@ class _Frame:
         search_side, exemplar_side = settings.search_crop_side, settings.exemplar_crop_side
         search = tier_window(target.box_xyxy, search_side, settings)
         exemplar = tier_window(target.box_xyxy, exemplar_side, settings)
-        boxes_xyxy = search.boxes_to_crop(self._boxes_xyxy, search_side)
-        others = [other for other in _overlapping(boxes_xyxy, search_side) if other != index]
+        boxes_xyxy = search.boxes_to_crop(self._labels.boxes_xyxy, search_side)
+        others = _overlapping(boxes_xyxy, search_side, besides=index)
+        target_outlines, *other_outlines = self._outlines_in(search, [index, *others.tolist()])
         record = Record(
             box_xyxy=boxes_xyxy[index],
             search_window_xyxy=np.array(search.xyxy, np.int64),
@@ -121,38 +141,48 @@ class _Frame:
             sequence_id=self.sequence_id,
             frame_number=self.image.frame_number,
             video_frame=self.image.video_frame,
-            category_id=self._category_id(index),
+            category_id=int(self._labels.category_ids[index]),
             track_id=target.track_id,
             marks=target.marks,
             path=self.path,
-            target_polygons=self._outlines_in(search, index),
+            target_polygons=target_outlines,
             other_boxes_xyxy=boxes_xyxy[others],
-            other_category_ids=np.array([self._category_id(other) for other in others], np.int32),
-            other_track_ids=np.array([self.objects[other].track_id for other in others], np.int64),
-            other_marks=np.array([int(self.objects[other].marks) for other in others], np.uint8),
-            other_polygons=tuple(self._outlines_in(search, other) for other in others),
+            other_category_ids=self._labels.category_ids[others],
+            other_track_ids=self._labels.track_ids[others],
+            other_marks=self._labels.marks[others],
+            other_polygons=tuple(other_outlines),
         )
         return EncodedRecord(record, self._crop(exemplar, exemplar_side), self._crop(search, search_side))
 
     @cached_property
-    def _boxes_xyxy(self) -> NDArray[np.float64]:
-        return np.array([item.box_xyxy for item in self.objects], np.float64)
+    def _labels(self) -> _Labels:
+        ids = self.common.category_ids
+        names = [item.category for item in self.objects]
+        return _Labels(
+            boxes_xyxy=np.array([item.box_xyxy for item in self.objects], np.float64),
+            category_ids=np.array([NO_CATEGORY if name is None else ids[name] for name in names], np.int32),
+            track_ids=np.array([item.track_id for item in self.objects], np.int64),
+            marks=np.array([int(item.marks) for item in self.objects], np.uint8),
+        )
 
     @cached_property
     def _fill(self) -> tuple[int, int, int]:
         return mean_colour(self.pixels)
 
     def _crop(self, window: SquareWindow, side: int) -> bytes:
-        crop = cut_crop(self.pixels, window, side, self._fill)
+        fill = _NO_FILL if window.is_inside(self.pixels.shape[:2]) else self._fill
+        crop = cut_crop(self.pixels, window, side, fill)
         return encode_pixels(crop, self.common.codec, self.common.settings)
 
-    def _category_id(self, index: int) -> int:
-        category = self.objects[index].category
-        return NO_CATEGORY if category is None else self.common.category_ids[category]
-
-    def _outlines_in(self, window: SquareWindow, index: int) -> Polygons:
-        side = self.common.settings.search_crop_side
-        return tuple(window.to_crop(points, side).astype(np.float32) for points in self.outlines[index])
+    def _outlines_in(self, window: SquareWindow, indices: list[int]) -> list[Polygons]:
+        """The outlines of some objects in crop pixels; all points are moved at once."""
+        pieces = [points for index in indices for points in self.outlines[index]]
+        if not pieces:
+            return [()] * len(indices)
+        moved = window.to_crop(np.concatenate(pieces), self.common.settings.search_crop_side).astype(np.float32)
+        stops = accumulate(map(len, pieces))
+        moved_pieces = iter([moved[stop - len(points) : stop] for points, stop in zip(pieces, stops, strict=True)])
+        return [tuple(islice(moved_pieces, len(self.outlines[index]))) for index in indices]
 
 
 def _name_of(path: str, image: SourceImage) -> str:
@@ -172,8 +202,11 @@ def _reason_to_skip(box_xyxy: BoxXyxy, size_hw: tuple[int, ...]) -> str | None:
     return None
 
 
-def _overlapping(boxes_xyxy: NDArray[np.float64], side: int) -> list[int]:
-    """Indices of boxes in crop pixels that share some area with the crop."""
-    left, top, right, bottom = boxes_xyxy.T
-    inside = (left < side) & (top < side) & (right > 0) & (bottom > 0) & (right > left) & (bottom > top)
-    return [int(index) for index in np.flatnonzero(inside)]
+def _overlapping(boxes_xyxy: NDArray[np.float64], side: int, *, besides: int) -> NDArray[np.intp]:
+    """Indices of boxes in crop pixels that share some area with the crop, without that of the target itself."""
+    if len(boxes_xyxy) == 1:  # most videos: whatever is done for every frame is felt
+        return _NOBODY
+    first, last = boxes_xyxy[:, :2], boxes_xyxy[:, 2:]
+    inside: NDArray[np.bool_] = np.all(np.maximum(first, 0) < np.minimum(last, side), axis=1)
+    inside[besides] = False
+    return np.flatnonzero(inside)

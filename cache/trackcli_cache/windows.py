@@ -7,6 +7,7 @@ the window is exact: crop coordinate = (source coordinate - window corner) · cr
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -37,6 +38,11 @@ class SquareWindow:
     y: int
     side: int
 
+    def is_inside(self, size_hw: tuple[int, ...]) -> bool:
+        """Whether the window lies wholly inside an image of that height and width."""
+        height, width = size_hw
+        return min(self.x, self.y) >= 0 and self.x + self.side <= width and self.y + self.side <= height
+
     @property
     def xyxy(self) -> tuple[int, int, int, int]:
         """Left, top, right, bottom in source pixels, half-open."""
@@ -54,7 +60,8 @@ class SquareWindow:
 
     def boxes_to_crop(self, boxes_xyxy: NDArray[np.float64], crop_side: int) -> NDArray[np.float64]:
         """Map ``(N, 4)`` source boxes to crop pixels, not clipped."""
-        return self.to_crop(boxes_xyxy.reshape(-1, 2, 2), crop_side).reshape(-1, 4)
+        crop_xyxy: NDArray[np.float64] = (boxes_xyxy - (self.x, self.y, self.x, self.y)) * (crop_side / self.side)
+        return crop_xyxy
 
 
 def context_side(width: float, height: float, context_amount: float) -> float:
@@ -104,7 +111,7 @@ def cut_crop(
         ``(crop_side, crop_side, 3)`` uint8.
     """
     height, width = image.shape[:2]
-    factor, cells = _grid(window.side, crop_side)
+    halvings, cells = _grid(window.side, crop_side)
     cell, step = window.side // cells, crop_side // cells
     first_x, last_x = _visible_cells(window.x, cell, cells, width)
     first_y, last_y = _visible_cells(window.y, cell, cells, height)
@@ -114,7 +121,7 @@ def cut_crop(
     right, bottom = window.x + last_x * cell, window.y + last_y * cell
     seen = image[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
     region = _surround(seen, (max(-left, 0), max(-top, 0), max(right - width, 0), max(bottom - height, 0)), fill)
-    small = _resize(region, (last_x - first_x) * step, (last_y - first_y) * step, factor)
+    small = _resize(region, (last_x - first_x) * step, (last_y - first_y) * step, halvings)
     after_x, after_y = (cells - last_x) * step, (cells - last_y) * step
     return _surround(small, (first_x * step, first_y * step, after_x, after_y), fill)
 
@@ -123,26 +130,34 @@ def _whole_side(side: float, crop_side: int) -> int:
     """Round a side to whole pixels, and that of a window larger than its crop to whole averaged pixels per cell."""
     if side <= crop_side:
         return max(1, _nearest(side))
-    factor = int(side // crop_side)
-    cells = max(count for count in _divisors(crop_side) if count <= max(1, side / (factor * SMALLEST_CELL)))
+    factor = 1 << _halvings(side, crop_side)
+    counts = _divisors(crop_side)
+    cells = counts[max(0, bisect_right(counts, side / (factor * SMALLEST_CELL)) - 1)]
     return _nearest(side / (cells * factor)) * cells * factor
 
 
 @lru_cache(maxsize=4096)
 def _grid(side: int, crop_side: int) -> tuple[int, int]:
-    """How many pixels to average in each direction before the rest is interpolated, and how many cells there are."""
-    factor = max(factor for factor in range(1, max(1, side // crop_side) + 1) if side % factor == 0)
-    return factor, max(count for count in _divisors(crop_side) if side % (count * factor) == 0)
+    """How often to halve before the rest is interpolated, and how many cells there are."""
+    halvings = _halvings(side, crop_side)
+    while side % (1 << halvings):
+        halvings -= 1
+    return halvings, max(count for count in _divisors(crop_side) if side % (count << halvings) == 0)
 
 
-def _resize(region: NDArray[np.uint8], width: int, height: int, factor: int) -> NDArray[np.uint8]:
-    """Average whole pixels, then interpolate, so that every source pixel counts.
+def _halvings(side: float, crop_side: int) -> int:
+    """How often a side can be halved without getting smaller than its crop's."""
+    return max(0, math.frexp(side / crop_side)[1] - 1)
 
-    Averaging pixels in parts (OpenCV's INTER_AREA for any other ratio) takes ten times as long; cutting would then be
-    most of a build's work.
+
+def _resize(region: NDArray[np.uint8], width: int, height: int, halvings: int) -> NDArray[np.uint8]:
+    """Average squares of 2 x 2 pixels, as often as is possible, then interpolate, so that every source pixel counts.
+
+    Averaging larger squares takes OpenCV three to five times as long, and pixels in parts (its INTER_AREA for any other
+    ratio) ten times; cutting would then be most of a build's work.
     """
-    if factor > 1:
-        size_wh = (region.shape[1] // factor, region.shape[0] // factor)
+    for _ in range(halvings):
+        size_wh = (region.shape[1] // 2, region.shape[0] // 2)
         region = cv2.resize(region, size_wh, interpolation=cv2.INTER_AREA)
     coarse = region.shape[1] > 2.1 * width  # a side without factors, which no tier has
     method = cv2.INTER_AREA if coarse else cv2.INTER_LINEAR
