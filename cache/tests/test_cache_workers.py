@@ -171,11 +171,15 @@ def test_workers_do_not_inherit_the_lock(root, tmp_path):
 @needs_proc
 def test_an_interrupted_builder_ends_its_workers_before_it_lets_go_of_the_lock(root, tmp_path):
     output = tmp_path / "cache"
-    seen = []
+    seen = set()
+
+    def children():
+        return {int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
+
+    others = children()
 
     def interrupt(progress):
-        workers = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-        seen.extend(int(pid) for pid in workers)
+        seen.update(children() - others)
         if progress.images > 8:
             raise KeyboardInterrupt
 

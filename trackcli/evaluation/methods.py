@@ -121,7 +121,7 @@ class Processes:
 
     def _take(self, running: dict[Future[_Finished], Task]) -> Iterator[tuple[Task, Trajectory]]:
         done, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
+        for future in sorted(done, key=_has_failed):  # what is finished is kept, whatever else fails meanwhile
             task = running.pop(future)
             try:
                 finished = future.result()
@@ -132,6 +132,10 @@ class Processes:
                 ) from error
             self._timers[finished.process] = finished.timer
             yield task, finished.trajectory
+
+
+def _has_failed(future: Future[_Finished]) -> bool:
+    return future.exception() is not None
 
 
 def use_one_thread() -> None:
