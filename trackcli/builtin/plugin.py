@@ -252,6 +252,13 @@ def trackcli_trackers() -> Iterable[TrackerSpec]:
         card="default.md",
     )
     yield TrackerSpec(
+        name="fast",
+        summary="Smaller and quicker: MobileNetV2, template attention, anchor-free",
+        package="trackcli.weights",
+        file="fast.safetensors",
+        card="fast.md",
+    )
+    yield TrackerSpec(
         name="csrt",
         summary="OpenCV's correlation filter with reliability maps; needs opencv-contrib-python",
         factory="trackcli.foreign.opencv:csrt",

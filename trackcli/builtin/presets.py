@@ -111,6 +111,13 @@ FAST: dict[str, Any] = {
     # smaller search region.
     **DEFAULT,
     "backbone": {"name": "mobilenetv2", "depth": 5, "max_stride": 8, "expand_first": True},
+    "postprocessor": [
+        {"name": "scale-penalty", "k": 0.12},
+        {"name": "cosine-window", "influence": 0.2},
+        {"name": "select"},
+        {"name": "smooth-size", "rate": 0.6},
+        {"name": "clip"},
+    ],
     "crop": {"template_size": 128, "search_size": 256, "context": 0.5},
     "sampler": {**DEFAULT["sampler"], "search": {**DEFAULT["sampler"]["search"], "shift": 64}},
 }
