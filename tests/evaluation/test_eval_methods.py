@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import cv2
@@ -85,10 +86,21 @@ def test_repetitions_of_a_sequence_may_share_a_batch(clips: SequenceSet, small: 
     np.testing.assert_allclose(batched[Task(0, 0)].boxes_xywh, batched[Task(0, 1)].boxes_xywh, atol=0.02)
 
 
+def all_end(others: set[BaseProcess]) -> bool:
+    """Whether no process is left but those that others started; two threads may be about to see a process end."""
+    deadline = time.monotonic() + 20
+    while set(multiprocessing.active_children()) - others:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 @pytest.mark.slow
 def test_two_processes_give_the_very_results_of_one(
     clips: SequenceSet, untrained_tracker: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    others = set[BaseProcess](multiprocessing.active_children())
     import torch
 
     threads = torch.get_num_threads()
@@ -104,19 +116,21 @@ def test_two_processes_give_the_very_results_of_one(
         np.testing.assert_array_equal(two[task].boxes_xywh, trajectory.boxes_xywh)
         np.testing.assert_array_equal(two[task].scores, trajectory.scores)
     assert {"decode", "network", "start"} <= set(method.timer.milliseconds())
-    assert multiprocessing.active_children() == []
+    assert all_end(others)
 
 
 def test_a_process_that_fails_names_the_sequence_and_what_was_finished_is_kept(
     clips: SequenceSet, tmp_path: Path
 ) -> None:
+    others = set[BaseProcess](multiprocessing.active_children())
     (tmp_path / "clips" / "d" / "img" / "004.png").write_bytes(b"no image")
     store = ResultStore(tmp_path / "out")
     method = Processes(partial(make_tracker, "hold", "cpu"), 1)
     with store.claimed("hold"), pytest.raises(InputDataError, match=r"clips/d/img/004\.png' cannot be decoded"):
         evaluate(method, clips, store=store)
-    assert [name for name in LENGTHS if store.has(name)] == ["a", "b", "c"]
-    assert multiprocessing.active_children() == []
+    finished = [name for name in LENGTHS if store.has(name)]
+    assert finished[:3] == ["a", "b", "c"] and "d" not in finished, "e may have been finished meanwhile"
+    assert all_end(others)
 
 
 class DeafTracker(HoldTracker):
@@ -140,12 +154,13 @@ class DeafTracker(HoldTracker):
 def test_a_process_that_cannot_be_terminated_is_killed(
     clips: SequenceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    others = set[BaseProcess](multiprocessing.active_children())
     monkeypatch.setattr(methods, "_SECONDS_TO_END", 0.5)
     began = time.monotonic()
     with pytest.raises(TrackerFailedError, match="the tracker failed on sequence a: ZeroDivisionError"):
         run_all(Processes(partial(DeafTracker, tmp_path / "hangs"), 2), clips)
     assert (tmp_path / "hangs").exists()
-    assert multiprocessing.active_children() == []
+    assert all_end(others)
     assert time.monotonic() - began < 60, "it waited for the process to end by itself"
 
 
