@@ -6,9 +6,11 @@ import multiprocessing
 import os
 import signal
 import time
+from concurrent.futures import Future
 from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -232,3 +234,10 @@ def test_a_batch_names_the_sequence_whose_image_is_broken(clips: SequenceSet, sm
     (tmp_path / "clips" / "b" / "img" / "003.png").write_bytes(b"no image")
     with pytest.raises(InputDataError, match=r"clips/b/img/003\.png' cannot be decoded"):
         run_all(Batched(small, 3), clips)
+
+
+def test_what_ended_together_with_a_failure_is_handed_on_before_it() -> None:
+    failed, finished = Future[Any](), Future[Any]()
+    failed.set_exception(ZeroDivisionError())
+    finished.set_result(None)
+    assert sorted([failed, finished], key=methods._has_failed) == [finished, failed]

@@ -8,7 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from trackcli.composition.defaults import complete
+from trackcli.composition.plan import plan
 from trackcli.config.training import TrainConfig
+from trackcli.host.registry import installed
+from trackcli.training.engine import Engine
 from trackcli.training.precision import autocast, exact_grouped_convolutions
 
 CPU = torch.device("cpu")
@@ -47,3 +51,14 @@ def test_float32_needs_no_help() -> None:
     network = nn.Sequential(nn.Conv2d(8, 8, 3, dilation=2, groups=8))
     exact_grouped_convolutions(network, TrainConfig(precision="fp32"), CPU)
     assert type(network[0]) is nn.Conv2d
+
+
+def test_a_training_takes_care_of_the_backbone_that_needs_it() -> None:
+    made = plan(complete({"preset": "fast"}, installed(), ["train.precision=bf16"]).recipe, installed())
+    backbone = Engine(made, CPU).model.backbone
+    dilated = [
+        one for one in backbone.modules() if isinstance(one, nn.Conv2d) and one.groups > 1 and one.dilation != (1, 1)
+    ]
+    with autocast(BF16, CPU):
+        found = {one(torch.zeros(1, one.in_channels, 8, 8)).dtype for one in dilated}
+    assert dilated and found == {torch.float32}
