@@ -52,6 +52,7 @@ class Comparison:
         claim: What the source says, in a sentence.
         source: Where it says so.
         both: Words in front of those of each side.
+        same_weights: Only A is trained. B is A's weights with the words of ``b``: settings that change no weight.
     """
 
     name: str
@@ -60,10 +61,12 @@ class Comparison:
     claim: str = ""
     source: str = ""
     both: str = ""
+    same_weights: bool = False
 
     def words(self, side: str) -> list[str]:
         """``KEY=VALUE`` words of a side."""
-        return [*self.both.split(), *(self.a if side == "a" else self.b).split()]
+        own = self.a if side == "a" else f"{self.a} {self.b}" if self.same_weights else self.b
+        return [*self.both.split(), *own.split()]
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,10 @@ def main() -> None:
     refuse_another_comparison(output, comparison, budget)
     for seed in range(budget.seeds):
         for side in SIDES:  # in turns, so that an interrupted run has both sides of a seed
-            train(comparison.words(side), seed, output / RUNS / f"{side}-{seed}", budget)
+            if side == "b" and comparison.same_weights:
+                write_variant(comparison.b.split(), seed, output / RUNS)
+            else:
+                train(comparison.words(side), seed, output / RUNS / f"{side}-{seed}", budget)
     outcome = compare(evaluate(output, budget), budget.seeds)
     text = as_markdown(comparison, budget, outcome)
     content = {"comparison": asdict(comparison), "budget": _plain(budget), "outcome": asdict(outcome)}
@@ -147,14 +153,20 @@ def train_command(words: Sequence[str], seed: int, folder: Path, budget: Budget)
     command += ["--seed", str(seed), "--epochs", "1", "--set", f"train.pairs_per_epoch={budget.pairs}"]
     if budget.init_backbone is not None:
         command += ["--init-backbone", str(budget.init_backbone)]
+    return command + as_options(words)
+
+
+def as_options(words: Sequence[str]) -> list[str]:
+    """``matcher=xcorr a.b=1`` → ``--matcher xcorr --set a.b=1``."""
+    options = []
     for word in words:
         key, equals, value = word.partition("=")
         if not equals or not value:
             raise SystemExit(
                 f"error: {word!r} is no KEY=VALUE; expected preset=…, matcher=…, or a setting such as a.b=1"
             )
-        command += [f"--{key}", value] if key in OPTIONS else ["--set", word]
-    return command
+        options += [f"--{key}", value] if key in OPTIONS else ["--set", word]
+    return options
 
 
 def train(words: Sequence[str], seed: int, folder: Path, budget: Budget) -> None:
@@ -167,6 +179,14 @@ def train(words: Sequence[str], seed: int, folder: Path, budget: Budget) -> None
     (folder / DONE).write_text(json.dumps(result) + "\n", encoding="utf-8")
 
 
+def write_variant(words: Sequence[str], seed: int, runs: Path) -> None:
+    """Side B with the weights of side A under one seed."""
+    target = runs / f"b-{seed}.safetensors"
+    _trackcli(
+        "trackers", "variant", str(runs / f"a-{seed}"), "-o", str(target), *as_options(words), "--json", "--force"
+    )
+
+
 def evaluate(output: Path, budget: Budget) -> dict[str, dict[str, float]]:
     """Track with every trained tracker; what is there already is read.
 
@@ -174,7 +194,7 @@ def evaluate(output: Path, budget: Budget) -> dict[str, dict[str, float]]:
         Success AUC by ``<side>-<seed>`` and sequence.
     """
     names = [f"{side}-{seed}" for side in SIDES for seed in range(budget.seeds)]
-    trackers = [part for name in names for part in ("--tracker", f"{name}={output / 'runs' / name}")]
+    trackers = [part for name in names for part in ("--tracker", f"{name}={_tracker(output / RUNS, name)}")]
     chosen = [part for pattern in budget.sequences for part in ("--sequences", pattern)]
     data = _trackcli(
         *("eval", "--root", str(budget.dev), "-o", str(output / "results"), "--device", budget.device, "--json"),
@@ -184,6 +204,11 @@ def evaluate(output: Path, budget: Budget) -> dict[str, dict[str, float]]:
         tracker["tracker"]: {one["name"]: one["success_auc"] for one in tracker["sequences"]}
         for tracker in data["trackers"]
     }
+
+
+def _tracker(runs: Path, name: str) -> Path:
+    variant = runs / f"{name}.safetensors"
+    return variant if variant.is_file() else runs / name
 
 
 def compare(success: Mapping[str, Mapping[str, float]], seeds: int) -> Outcome:
@@ -241,6 +266,9 @@ def _markdown(comparison: Comparison, budget: Budget, outcome: Outcome) -> Itera
     if outcome.sequences < LEAST_SEQUENCES or budget.seeds < SEEDS:
         yield f"**Too little for a verdict**: expected {LEAST_SEQUENCES} sequences and {SEEDS} seeds, or more."
         yield ""
+    if comparison.same_weights:
+        yield "B has A's weights: it was not trained."
+        yield ""
     yield (
         f"{budget.pairs} pairs per training, {budget.seeds} seeds, {outcome.sequences} sequences; the interval is of "
         f"{RESAMPLES} resamples of the sequences, each with its mean over seeds. It says how far the result depends on "
@@ -277,7 +305,7 @@ def load_comparisons(root: Path = HERE.parent) -> dict[str, Comparison]:
                 found[name] = Comparison(name, **{"both": both, **entry})
             except TypeError as error:
                 raise SystemExit(
-                    f"error: {path}: [{name}] must have a, b and may have claim, source, both ({error})"
+                    f"error: {path}: [{name}] must have a, b and may have claim, source, both, same_weights ({error})"
                 ) from error
     return found
 

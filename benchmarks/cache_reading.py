@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
+from trackcli_cache.batches_memory import RecycledMemory
 from trackcli_cache.build import build_cache
 from trackcli_cache.catalogue import open_dataset
 from trackcli_cache.datasets import DatasetReader
@@ -163,10 +164,10 @@ class _Side:
 
     def __call__(self) -> Iterator[object]:
         loader = make_loader(self.plan, [self.cache], [1.0], warn=lambda text: None)
-        host = loader.batches(0, self.batches)
         if self.kind == "uint8":
-            return host
-        return (finish_on_device(batch, CPU, self.plan.sampler_config) for batch in host)
+            return loader.batches(0, self.batches)
+        config, memory = self.plan.sampler_config, RecycledMemory(np.float32)
+        return loader.map(lambda host: finish_on_device(host, CPU, config, memory), 0, self.batches)
 
 
 class FolderPairs(Dataset[tuple[FloatImage, FloatImage, FloatImage, FloatImage]]):
@@ -214,8 +215,7 @@ class FolderPairs(Dataset[tuple[FloatImage, FloatImage, FloatImage, FloatImage]]
         affine = np.empty((3, 4), np.float32)
         affine[:, :3] = look.matrix[row]
         affine[:, 3] = look.bias[row] * (LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue)
-        changed = cv2.transform(view.astype(np.float32), affine)
-        np.clip(changed, 0, 255, out=changed)
+        changed = cv2.transform(view, affine).astype(np.float32)
         return np.ascontiguousarray(changed.transpose(2, 0, 1)), np.array([left, top, right, bottom], np.float32)
 
 

@@ -6,25 +6,29 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trackcli_cache.batches_memory import RecycledMemory
 from trackcli_cache.batches_pairs import PairLabels, PairMaker
 
-BATCHES_AHEAD = 3
-CHUNKS_PER_WORKER = 2
-"""Into how many parts per thread a batch is divided: fewer cost less, more keep all threads busy to its end."""
+BATCHES_AHEAD = 2
+"""Batches that wait for a thread. A thread makes whole batches: handing out smaller parts costs more than it gains."""
 
-Allocate = Callable[[tuple[int, ...]], NDArray[np.uint8]]
-"""Gives an uninitialised contiguous uint8 array of a shape."""
+Changed = TypeVar("Changed")
+
+Allocate = Callable[[tuple[int, ...]], NDArray[Any]]
+"""Gives an uninitialised contiguous array of a shape."""
 
 
 @dataclass(frozen=True, eq=False)
 class PairBatch:
-    """B labelled pairs; M is the largest number of objects in one search region. Nothing is reused by later batches.
+    """B labelled pairs; M is the largest number of objects in one search region.
+
+    As long as it or one of its arrays is held, no later batch uses their memory.
 
     Attributes:
         template_images: ``(B, T, T, 3)`` uint8 RGB.
@@ -85,7 +89,7 @@ class PairReader:
         batch_size: Pairs per batch, over all ranks.
         workers: Threads; 0 reads in the caller's thread.
         rank: This process among those that share the samples.
-        allocate: Makes the arrays of images; by default ordinary memory.
+        allocate: Makes the arrays of images; by default that of batches which nobody holds any more.
 
     Raises:
         ValueError: if the ranks cannot share a batch evenly.
@@ -112,16 +116,7 @@ class PairReader:
         self.batch_size = batch_size
         self.workers = workers
         self.rank = rank
-        self._allocate = allocate
-
-    def batch(self, number: int) -> PairBatch:
-        """One batch, read in the caller's thread.
-
-        Raises:
-            CacheFormatError: if a crop is damaged.
-        """
-        filling = self._empty(number)
-        return filling.finished(filling.fill(self.maker, range(len(filling.sample_ids))))
+        self._allocate: Allocate = allocate or RecycledMemory()
 
     def batches(self, start: int, stop: int, *, step: int = 1) -> Iterator[PairBatch]:
         """Batches ``start``, ``start + step``, … under ``stop``, in order whatever the number of threads.
@@ -129,82 +124,69 @@ class PairReader:
         Raises:
             CacheFormatError: if a crop is damaged.
         """
-        numbers = range(start, stop, step)
+        return self.map(lambda batch: batch, range(start, stop, step))
+
+    def map(self, change: Callable[[PairBatch], Changed], numbers: Sequence[int]) -> Iterator[Changed]:
+        """What ``change`` makes of the batches of these numbers, in their order; the threads call it.
+
+        Raises:
+            CacheFormatError: if a crop is damaged.
+        """
         if self.workers == 0:
-            yield from map(self.batch, numbers)
+            yield from (change(self.batch(number)) for number in numbers)
             return
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="pairs")
-        waiting: deque[tuple[_Filling, list[Future[list[PairLabels]]]]] = deque()
+        to_come = (pool.submit(lambda number: change(self.batch(number)), number) for number in numbers)
+        waiting: deque[Future[Changed]] = deque(islice(to_come, self.workers + BATCHES_AHEAD))
         try:
-            for number in numbers:
-                filling = self._empty(number)
-                waiting.append((filling, [pool.submit(filling.fill, self.maker, rows) for rows in self._chunks()]))
-                if len(waiting) > BATCHES_AHEAD:
-                    yield _collect(*waiting.popleft())
             while waiting:
-                yield _collect(*waiting.popleft())
+                done = waiting.popleft().result()
+                waiting.extend(islice(to_come, 1))
+                yield done
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _chunks(self) -> list[range]:
-        share = self.batch_size // self.rank.count
-        count = min(share, self.workers * CHUNKS_PER_WORKER)
-        edges = [share * part // count for part in range(count + 1)]
-        return [range(first, last) for first, last in pairwise(edges)]
+    def batch(self, number: int) -> PairBatch:
+        """One batch, read in the caller's thread.
 
-    def _empty(self, number: int) -> _Filling:
+        Raises:
+            CacheFormatError: if a crop is damaged.
+        """
         share = self.batch_size // self.rank.count
         first = number * self.batch_size + self.rank.index * share
         template, search = self.maker.crop.template_size, self.maker.crop.search_size
-        allocate = self._allocate or _ordinary_memory
-        return _Filling(
-            np.arange(first, first + share),
-            allocate((share, template, template, 3)),
-            allocate((share, search, search, 3)),
-        )
+        template_images = self._allocate((share, template, template, 3))
+        search_images = self._allocate((share, search, search, 3))
+        labels = self.maker.make_all(range(first, first + share), template_images, search_images)
+        return _joined(np.arange(first, first + share), template_images, search_images, labels)
 
 
-@dataclass(frozen=True, eq=False)
-class _Filling:
-    """The images of a batch that threads write into, each its rows."""
-
-    sample_ids: NDArray[np.int64]
-    template_images: NDArray[np.uint8]
-    search_images: NDArray[np.uint8]
-
-    def fill(self, maker: PairMaker, rows: range) -> list[PairLabels]:
-        part = slice(rows.start, rows.stop)
-        return maker.make_all(self.sample_ids[part].tolist(), self.template_images[part], self.search_images[part])
-
-    def finished(self, labels: Sequence[PairLabels]) -> PairBatch:
-        size, most = len(labels), max(len(pair.objects_xyxy) for pair in labels)
-        objects = np.zeros((size, most, 4), np.float32)
-        same, valid = np.zeros((size, most), bool), np.zeros((size, most), bool)
-        for row, pair in enumerate(labels):
-            count = len(pair.objects_xyxy)
-            objects[row, :count], same[row, :count], valid[row, :count] = pair.objects_xyxy, pair.same_category, True
-        return PairBatch(
-            template_images=self.template_images,
-            search_images=self.search_images,
-            template_boxes_xyxy=_stacked([pair.template_box_xyxy for pair in labels]),
-            search_boxes_xyxy=objects[:, 0].copy(),
-            kinds=np.array([int(pair.plan.kind) for pair in labels], np.int64),
-            positive=np.array([pair.plan.positive for pair in labels]),
-            objects_xyxy=objects,
-            same_category=same,
-            valid=valid,
-            sample_ids=self.sample_ids,
-            draws=_stacked([pair.draws for pair in labels]),
-        )
-
-
-def _collect(filling: _Filling, parts: Sequence[Future[list[PairLabels]]]) -> PairBatch:
-    return filling.finished([label for part in parts for label in part.result()])
+def _joined(
+    sample_ids: NDArray[np.int64],
+    template_images: NDArray[np.uint8],
+    search_images: NDArray[np.uint8],
+    labels: Sequence[PairLabels],
+) -> PairBatch:
+    size, most = len(labels), max(len(pair.objects_xyxy) for pair in labels)
+    objects = np.zeros((size, most, 4), np.float32)
+    same, valid = np.zeros((size, most), bool), np.zeros((size, most), bool)
+    for row, pair in enumerate(labels):
+        count = len(pair.objects_xyxy)
+        objects[row, :count], same[row, :count], valid[row, :count] = pair.objects_xyxy, pair.same_category, True
+    return PairBatch(
+        template_images=template_images,
+        search_images=search_images,
+        template_boxes_xyxy=_stacked([pair.template_box_xyxy for pair in labels]),
+        search_boxes_xyxy=objects[:, 0].copy(),
+        kinds=np.array([int(pair.plan.kind) for pair in labels], np.int64),
+        positive=np.array([pair.plan.positive for pair in labels]),
+        objects_xyxy=objects,
+        same_category=same,
+        valid=valid,
+        sample_ids=sample_ids,
+        draws=_stacked([pair.draws for pair in labels]),
+    )
 
 
 def _stacked(rows: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
     return np.stack(rows).astype(np.float32)
-
-
-def _ordinary_memory(shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    return np.empty(shape, np.uint8)

@@ -143,16 +143,16 @@ def random_request(
         center_xy: The target's centre in crop pixels.
         zoom: View pixels per crop pixel without change of scale.
     """
-    scale, aspect, turn, x, y = (2 * chance - 1 for chance in rng.random(5).tolist())
-    enlarged = zoom * math.exp(scale * math.log1p(settings.scale))
-    stretch = math.exp(0.5 * aspect * math.log1p(settings.aspect))
+    scale, aspect, turn, x, y = rng.random(5).tolist()
+    enlarged: float = zoom * (1 + settings.scale) ** (2 * scale - 1)
+    stretch: float = (1 + settings.aspect) ** (aspect - 0.5)
     return ViewRequest(
         *center_xy,
         enlarged * stretch,
         enlarged / stretch,
-        x * settings.shift,
-        y * settings.shift,
-        math.radians(turn * settings.rotation),
+        (2 * x - 1) * settings.shift,
+        (2 * y - 1) * settings.shift,
+        math.radians((2 * turn - 1) * settings.rotation),
     )
 
 

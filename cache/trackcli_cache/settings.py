@@ -29,7 +29,7 @@ class TierSettings:
         search_scale: Largest relative zoom of a search region.
         search_shift: Largest shift of a search region, in crop pixels.
         context_amount: Context around the target as a share of ``w + h`` (SiamFC: 0.5).
-        jpeg_quality: Quality of the stored crops, 1..100.
+        jpeg_quality: Quality of the stored crops, 1..100; at 88 two crops take less than one of 511 pixels at 90 does.
     """
 
     template_size: int = 127
@@ -39,7 +39,7 @@ class TierSettings:
     search_scale: float = 0.18
     search_shift: int = 64
     context_amount: float = 0.5
-    jpeg_quality: int = 90
+    jpeg_quality: int = 88
 
     def __post_init__(self) -> None:
         """Refuse limits that give no usable crop (*Raises* ``CacheFormatError``: they may come from a manifest)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 
+import trackcli
+from trackcli import load
+
+WEIGHTS = Path(trackcli.__file__).parent / "weights"
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
@@ -142,6 +148,21 @@ def test_named_comparisons_come_from_the_project_and_its_plugins(modules: Any, t
     (tmp_path / "benchmarks/comparisons.toml").write_text('[mine]\na = "x=1"\nb = "x=2"\n')
     with pytest.raises(SystemExit, match="'mine' is there twice"):
         ablation.load_comparisons(tmp_path)
+
+
+def test_a_side_that_learns_nothing_of_its_own_has_the_other_sides_weights(modules: Any, tmp_path: Path) -> None:
+    ablation = modules[0]
+    comparison = ablation.Comparison("x", a="matcher=m", b="postprocessor=select", both="preset=p", same_weights=True)
+    assert comparison.words("b") == ["preset=p", "matcher=m", "postprocessor=select"]
+    run = tmp_path / "a-0"
+    run.mkdir()
+    shutil.copyfile(WEIGHTS / "fast.safetensors", run / "tracker.safetensors")
+    ablation.write_variant(["postprocessor=select", "crop.context=0.4"], 0, tmp_path)
+    variant = load(tmp_path / "b-0.safetensors", device="cpu")
+    assert [part.name for part in variant.plan.recipe.postprocessor] == ["select"]
+    assert variant.plan.recipe.crop.context == 0.4
+    original, same = load(run, device="cpu").model.state_dict(), variant.model.state_dict()
+    assert all(torch.equal(same[name], original[name]) for name in same if not name.startswith("candidate_links"))
 
 
 def make_data(train: Path) -> None:

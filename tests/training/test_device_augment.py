@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trackcli.config.sampling import AugmentConfig, SamplerConfig, TemplateAugmentConfig
 from trackcli.training.appearance import LUMA, Appearance, appearance_of
-from trackcli.training.device_augment import _on_cpu, _with_torch, augment_images
+from trackcli.training.device_augment import _with_torch, augment_images
 
 CPU = torch.device("cpu")
 OFF = TemplateAugmentConfig(shift=0, scale=0, blur=0, color=0)
@@ -39,6 +39,15 @@ def plain(count: int) -> Appearance:
     return looks(count, template=OFF, flip=0.0, grey=0.0)
 
 
+def with_opencv(pixels: Tensor, look: Appearance) -> Tensor:
+    """``(B, S, S, 3)`` uint8 to float32."""
+    return augment_images(pixels.permute(0, 3, 1, 2), look, CPU).permute(0, 2, 3, 1)
+
+
+def with_torch(pixels: Tensor, look: Appearance) -> Tensor:
+    return _with_torch(pixels, look, CPU)
+
+
 def test_all_off_is_the_picture_itself_as_floats() -> None:
     images = pictures(3, 20)
     changed = augment_images(images, plain(3), CPU)
@@ -48,12 +57,14 @@ def test_all_off_is_the_picture_itself_as_floats() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0), side=st.sampled_from([9, 40, 127]))
-def test_opencv_and_torch_agree(seed: int, side: int) -> None:
+def test_opencv_and_torch_agree_to_a_grey_level(seed: int, side: int) -> None:
     pixels, look = pictures(6, side, seed).permute(0, 2, 3, 1), looks(6, seed)
-    torch.testing.assert_close(_on_cpu(pixels, look), _with_torch(pixels, look, CPU), rtol=0, atol=0.02)
+    difference = (with_opencv(pixels, look) - with_torch(pixels, look)).abs()
+    assert difference.max() <= 1.02
+    assert difference.mean() < 0.15  # few pixels are rounded to another side
 
 
-@pytest.mark.parametrize("path", [_on_cpu, lambda pixels, look: _with_torch(pixels, look, CPU)])
+@pytest.mark.parametrize("path", [with_opencv, with_torch])
 def test_the_division_into_batches_changes_nothing(path: object) -> None:
     pixels, look = pictures(6, 40).permute(0, 2, 3, 1), looks(6)
     whole = path(pixels, look)  # type: ignore[operator]
@@ -66,7 +77,8 @@ def test_blur_is_the_mean_over_the_box_with_the_border_repeated() -> None:
     look = replace(plain(1), blur_wh=np.array([[5, 3]]))
     padded = np.pad(images[0].permute(1, 2, 0).numpy().astype(int), ((1, 1), (2, 2), (0, 0)), mode="edge")
     expected = np.array([[padded[y : y + 3, x : x + 5].mean(axis=(0, 1)) for x in range(12)] for y in range(12)])
-    for changed in (_on_cpu(images.permute(0, 2, 3, 1), look), _with_torch(images.permute(0, 2, 3, 1), look, CPU)):
+    for path in (with_opencv, with_torch):
+        changed = path(images.permute(0, 2, 3, 1), look)
         np.testing.assert_array_equal(changed[0].numpy(), np.rint(expected))
 
 
@@ -82,7 +94,8 @@ def test_a_grey_picture_has_three_equal_channels_of_its_luma() -> None:
     images = pictures(1, 10)
     changed = augment_images(images, looks(1, template=OFF, flip=0.0, grey=1.0), CPU)
     luma = (images[0].float() * torch.tensor(LUMA)[:, None, None]).sum(dim=0)
-    torch.testing.assert_close(changed[0], luma.expand(3, -1, -1), rtol=0, atol=1e-3)
+    torch.testing.assert_close(changed[0], luma.expand(3, -1, -1), rtol=0, atol=0.8)
+    torch.testing.assert_close(changed[0, 0], changed[0, 2], rtol=0, atol=0)
 
 
 def test_colour_changes_as_the_formula_says_one_after_the_other() -> None:
@@ -97,7 +110,7 @@ def test_colour_changes_as_the_formula_says_one_after_the_other() -> None:
         coloured = luma[..., None] + (1 + saturation) * (image - luma[..., None])
         tinted = coloured * (1 + 0.3 * np.array(tint))
         expected = (luma.mean() + (1 + contrast) * (tinted - luma.mean())) * (1 + brightness)
-        np.testing.assert_allclose(changed[row].permute(1, 2, 0), expected.clip(0, 255), atol=0.01)
+        np.testing.assert_allclose(changed[row].permute(1, 2, 0), expected.clip(0, 255), atol=0.8)
 
 
 def test_noise_has_the_deviation_it_was_given_and_differs_from_pixel_to_pixel() -> None:

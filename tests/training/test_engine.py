@@ -109,7 +109,7 @@ def test_training_lowers_the_loss_on_one_batch_seen_again_and_again(new_run: New
         "sampler.negative=0.0", f"train.precision={precision}",
     )  # fmt: skip
     (host,) = run.loader.batches(0, 1)
-    losses = [sum(run._learn(host).terms.values()) for _ in range(25)]
+    losses = [sum(run._learn(run._finished(host)).terms.values()) for _ in range(25)]
     assert losses[-1] < 0.6 * losses[0]
     assert all(value.dtype == torch.float32 for value in run.model.parameters())
 

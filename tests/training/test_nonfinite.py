@@ -58,7 +58,7 @@ def test_only_the_part_at_fault_is_saved(new_run: NewRun) -> None:
         return {name: value * float("inf") if broken else value for name, value in terms.items()}
 
     run.engine.losses.forward = bad_for_sample_2
-    run._learn(host)
+    run._learn(run._finished(host))
     assert read_state(run.folder / "nonfinite-00000001.pt")["batch"]["sample_ids"].tolist() == [2, 3]
 
 
@@ -80,10 +80,10 @@ def test_sound_steps_between_start_the_count_anew_and_too_many_in_a_row_end_the_
     for is_sound in (False, False, True, False, False):
         with torch.no_grad():
             bias.copy_(sound if is_sound else sound * float("nan"))
-        run._learn(host)
+        run._learn(run._finished(host))
         run.step += 1
     with pytest.raises(InputDataError, match=r"^3 steps in a row were not finite \(.*\); lower train.learning_rate"):
-        run._learn(host)
+        run._learn(run._finished(host))
     assert [path.name for path in run.folder.glob("nonfinite-*.pt")] == ["nonfinite-00000001.pt"]
 
 
@@ -112,7 +112,7 @@ def test_a_replay_names_weights_that_were_bad_before(new_run: NewRun) -> None:
 def test_a_replay_finds_the_one_sample_whose_picture_is_bad(new_run: NewRun) -> None:
     run = new_run("train.steps=1", "train.batch=4")
     (host,) = run.loader.batches(0, 1)
-    batch = run._finished(host)
+    (batch,) = run._finished(host)
     batch.search_images[2, 0, 5, 5] = float("nan")
     result = run.engine.learn([batch], 0)
     run._nonfinite.see(result, 1, [batch], run.engine)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from trackcli_cache.batches import Allocate
 
 from trackcli.training.appearance import LUMA, Appearance
 
@@ -19,47 +20,48 @@ _NOISE_STD = float(np.sqrt(4 * (256**2 - 1) / 12))
 """Of the sum of four random bytes."""
 
 
-def augment_images(images: Tensor, look: Appearance, device: torch.device) -> Tensor:
+def augment_images(images: Tensor, look: Appearance, device: torch.device, allocate: Allocate | None = None) -> Tensor:
     """Change crops on a device.
 
     Args:
         images: ``(B, 3, S, S)`` uint8 RGB in the host's memory; channels last, or they are copied.
         look: What shall change, for each of them.
         device: Where the result is wanted.
+        allocate: Makes the result's float32 array on the CPU; by default it is a new one.
 
     Returns:
-        ``(B, 3, S, S)`` float32 in 0..255 on ``device``, channels last.
+        ``(B, 3, S, S)`` float32 in 0..255 on ``device``, channels last; whole numbers, unless there is noise.
     """
     pixels = images.permute(0, 2, 3, 1).contiguous()
-    changed = _on_cpu(pixels, look) if device.type == "cpu" else _with_torch(pixels, look, device)
+    if device.type == "cpu":
+        shape = tuple(pixels.shape)
+        result = np.empty(shape, np.float32) if allocate is None else allocate(shape)
+        _on_cpu(pixels.numpy(), look, result)
+        changed = torch.from_numpy(result)
+    else:
+        changed = _with_torch(pixels, look, device)
     return changed.permute(0, 3, 1, 2)
 
 
-def _on_cpu(pixels: Tensor, look: Appearance) -> Tensor:
-    result = torch.empty(pixels.shape, dtype=torch.float32)
-    source, target = pixels.numpy(), result.numpy()
+def _on_cpu(source: NDArray[np.uint8], look: Appearance, result: NDArray[np.float32]) -> None:
     recoloured, blurred, noisy = _changes_colour(look).tolist(), _is_blurred(look).tolist(), (look.noise > 0).tolist()
     sizes_wh, biases, flipped = look.blur_wh.tolist(), look.bias.tolist(), look.flip.tolist()
     affines = np.zeros((len(source), 3, 4), np.float32)
     affines[:, :, :3] = look.matrix
     # One crop's worth of memory stays in the processor's cache; a new one for each step of each crop does not.
-    mirrored, smooth, floats = np.empty_like(source[0]), np.empty_like(source[0]), np.empty_like(target[0])
-    for row, out in enumerate(target):
+    mirrored, smooth, coloured = (np.empty_like(source[0]) for _ in range(3))
+    for row, out in enumerate(result):
         image = cv2.flip(source[row], 1, mirrored) if flipped[row] else source[row]
         if blurred[row]:
             image = cv2.blur(image, sizes_wh[row], smooth, borderType=cv2.BORDER_REPLICATE)
         if recoloured[row]:
-            np.copyto(floats, image)
             affines[row, :, 3] = biases[row] * _mean_luma(image)
-            cv2.transform(floats, affines[row], out)
-        else:
-            np.copyto(out, image)
+            image = cv2.transform(image, affines[row], coloured)
+        np.copyto(out, image)
         if noisy[row]:
-            result[row] += _noise(look.noise[row : row + 1], look.noise_key[row : row + 1], result[row : row + 1])[0]
-        if recoloured[row] or noisy[row]:
-            cv2.threshold(out, 255.0, 0.0, cv2.THRESH_TRUNC, out)
-            cv2.threshold(out, 0.0, 0.0, cv2.THRESH_TOZERO, out)
-    return result
+            one, float_image = slice(row, row + 1), torch.from_numpy(out)
+            float_image += _noise(look.noise[one], look.noise_key[one], float_image[None])[0]
+            float_image.clamp_(0.0, 255.0)
 
 
 def _mean_luma(image: NDArray[np.uint8]) -> float:
@@ -80,12 +82,13 @@ def _with_torch(pixels: Tensor, look: Appearance, device: torch.device) -> Tenso
         luma = images.mean(dim=(1, 2)) @ images.new_tensor(LUMA)
         bias = (_moved(look.bias, device) * luma)[:, None, None].expand(-1, 1, 3)
         flat = images.flatten(1, 2)
-        images = torch.baddbmm(bias, flat, _moved(look.matrix, device).mT).view_as(images)
+        images = torch.baddbmm(bias, flat, _moved(look.matrix, device).mT).view_as(images).clamp_(0.0, 255.0).round_()
     noisy = np.flatnonzero(look.noise > 0)
     if len(noisy):
         rows = _moved(noisy, device)
         images[rows] += _noise(look.noise[noisy], look.noise_key[noisy], images[rows])
-    return images.clamp_(0.0, 255.0)
+        images.clamp_(0.0, 255.0)
+    return images
 
 
 def _moved(values: NDArray[np.generic], device: torch.device) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
-from trackcli_cache.batches import PairBatch, PairReader, Rank
+from trackcli_cache.batches import Allocate, Changed, PairBatch, PairReader, Rank
 from trackcli_cache.batches_pairs import PairMaker
 from trackcli_cache.reader import CropCache
 
@@ -75,7 +75,11 @@ class PairLoader:
 
     def batches(self, start: int, stop: int) -> Iterator[HostBatch]:
         """Batches ``start`` … ``stop - 1``, in order whatever the number of threads."""
-        return map(to_host_batch, self._reader.batches(start, stop))
+        return self.map(lambda host: host, start, stop)
+
+    def map(self, change: Callable[[HostBatch], Changed], start: int, stop: int) -> Iterator[Changed]:
+        """What ``change`` makes of these batches; the threads call it, as soon as they have made one."""
+        return self._reader.map(lambda pairs: change(to_host_batch(pairs)), range(start, stop))
 
 
 class PairDataset(IterableDataset[HostBatch]):
@@ -158,16 +162,24 @@ def to_host_batch(pairs: PairBatch) -> HostBatch:
     return HostBatch(batch, torch.from_numpy(pairs.draws))
 
 
-def finish_on_device(host: HostBatch, device: torch.device, config: SamplerConfig) -> Batch:
+def finish_on_device(
+    host: HostBatch, device: torch.device, config: SamplerConfig, allocate: Allocate | None = None
+) -> Batch:
     """Copy a batch to the device; turn its images into float, change their looks and mirror pairs there.
 
     The result is the same on every device up to rounding, and however the samples are divided into batches.
+
+    Args:
+        host: The batch.
+        device: Where it is wanted.
+        config: Chances and strengths of the changes.
+        allocate: Makes float32 arrays for the images; only for the CPU, by default new ones.
     """
     draws = host.draws.numpy()
     looks = [appearance_of(draws, config, branch) for branch in (0, 1)]
     raw = host.batch
     template, search = (
-        augment_images(images, look, device)
+        augment_images(images, look, device, allocate)
         for images, look in zip((raw.template_images, raw.search_images), looks, strict=True)
     )
     batch = raw.with_images(template, search).to(device)

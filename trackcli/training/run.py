@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from trackcli_cache.batches_memory import RecycledMemory
 
 from trackcli.composition.files import save_tracker
 from trackcli.composition.model import TrackerModel
@@ -63,6 +65,7 @@ class TrainingRun:
         self.metrics = MetricsFile(self.folder / METRICS_FILE)
         self.step = 0
         self.last_batch: Batch | None = None
+        self._memory = RecycledMemory(np.float32)
         self._nonfinite = NonfiniteSteps(self.plan, self.folder, self.world, self._say)
         self._between_steps = True
 
@@ -117,10 +120,10 @@ class TrainingRun:
         # Of several processes none may stop alone: what came is told to all in the next step.
         with signals_noted() if self.world.is_shared else nullcontext(list[int]()) as came:
             try:
-                for host in clock.waiting_for(self.loader.batches(self.step, self.total)):
+                for batches in self._batches(clock):
                     with signals_held():
                         self._between_steps = False
-                        result = self._learn(host, stop=bool(came))
+                        result = self._learn(batches, stop=bool(came))
                         self.step += 1
                         self._between_steps = True
                     if self.step % checkpoint_every == 0:
@@ -162,15 +165,21 @@ class TrainingRun:
         """Pictures of the last step's first pairs and what the network makes of them now; None before a first step."""
         return take_snapshot(self.model, self.last_batch, count=count) if self.last_batch is not None else None
 
-    def _learn(self, host: HostBatch, *, stop: bool = False) -> StepResult:
-        batches = [self._finished(part) for part in split_rows(host, self.config.accumulate)]
+    def _batches(self, clock: Clock) -> Iterator[list[Batch]]:
+        """The steps' batches, divided for accumulation. On a CPU the threads finish them, on a GPU this one does."""
+        if self.device.type == "cpu":
+            return clock.waiting_for(self.loader.map(self._finished, self.step, self.total))
+        return map(self._finished, clock.waiting_for(self.loader.batches(self.step, self.total)))
+
+    def _learn(self, batches: list[Batch], *, stop: bool = False) -> StepResult:
         self.last_batch = batches[0]
         result = self.engine.learn(batches, self.step, stop=stop)
         self._nonfinite.see(result, self.step + 1, batches, self.engine)
         return result
 
-    def _finished(self, host: HostBatch) -> Batch:
-        return finish_on_device(host, self.device, self.plan.sampler_config)
+    def _finished(self, host: HostBatch) -> list[Batch]:
+        config, parts = self.plan.sampler_config, split_rows(host, self.config.accumulate)
+        return [finish_on_device(part, self.device, config, self._memory) for part in parts]
 
     def _say(self, text: str) -> None:
         """Through whatever ``note`` is by then: it may be set after the run was made."""
