@@ -5,12 +5,13 @@ Usage::
     trackcli with-online runs/small -o online.safetensors --fast
     trackcli with-online runs/small -o offline.safetensors --off
     python plugins/ibfp/benchmarks/keeps_target.py --root SEQUENCES --keeps online.safetensors \\
-        --loses offline.safetensors -o kept.jpg [--sequences 'otb_*'] [--panels 5]
+        --loses offline.safetensors -o kept.jpg [--sequences 'otb_*'] [--panels 5] [--plot kept.png]
 
 ``SEQUENCES`` holds folders with ``img/*.jpg`` and ``groundtruth.txt``. A target counts as lost where it is hardly
 overlapped in the last quarter of the frames, and as kept where it is by more than ``--overlap`` on average. All
 sequences are listed, those on which it is the other way round too. The picture shows frames of the sequence with the
-largest difference: green the truth, blue the tracker that keeps, red the one that loses.
+largest difference: green the truth, blue the tracker that keeps, red the one that loses. The plot shows the same
+without pixels, for where those of a dataset may not be shown: overlap by frame, and where the boxes went.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import cv2
+import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
@@ -65,6 +67,7 @@ def main() -> None:
     parser.add_argument("--overlap", type=float, default=0.4, help="from which on a target is kept")
     parser.add_argument("--panels", type=int, default=5, help="frames in the picture")
     parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--plot", type=Path, help="a plot of the same sequence, without its pixels")
     arguments = parser.parse_args()
     trackers = {name: trackcli.load(getattr(arguments, name), device="cpu") for name in ("keeps", "loses")}
     names = sorted(path.parent.name for path in arguments.root.glob("*/groundtruth.txt"))
@@ -90,6 +93,8 @@ def main() -> None:
         raise SystemExit(f"no sequence is kept by {arguments.keeps} and lost by {arguments.loses}")
     draw(arguments.root, best, arguments.panels, arguments.output)
     print(f"{arguments.output}: {best.name}")
+    if arguments.plot is not None:
+        plot(arguments.root, best, arguments.plot)
 
 
 def follow(root: Path, name: str, trackers: dict[str, Tracker]) -> Followed:
@@ -130,6 +135,23 @@ def draw(root: Path, found: Followed, panels: int, output: Path) -> None:
         pictures.append(picture)
     if not cv2.imwrite(str(output), np.hstack(pictures)):
         raise SystemExit(f"error: {output} cannot be written; expected a .jpg or .png in a folder that exists")
+
+
+def plot(root: Path, found: Followed, output: Path) -> None:
+    """Overlap by frame, and the horizontal place of the boxes' centres."""
+    (truth,) = load_folder_sequences(root, [found.name])
+    figure, (above, below) = plt.subplots(2, 1, figsize=(7.5, 4.5), sharex=True, layout="constrained")
+    above.set(title=found.name, ylabel="overlap with the truth", ylim=(0, 1))
+    below.set(xlabel="frame", ylabel="centre x (pixels)")
+    below.plot(truth.boxes_xywh[:, 0] + truth.boxes_xywh[:, 2] / 2, color="tab:green", label="truth", linewidth=3)
+    for side, label, color in (("loses", "without", "tab:red"), ("keeps", "with online update", "tab:blue")):
+        boxes = found.boxes_xywh[side]
+        above.plot(found.overlap[side], color=color, label=label)
+        below.plot(boxes[:, 0] + boxes[:, 2] / 2, color=color)
+    above.legend(loc="lower left")
+    below.legend(loc="best")
+    figure.savefig(output, dpi=110)
+    plt.close(figure)
 
 
 if __name__ == "__main__":
