@@ -144,6 +144,25 @@ def test_a_root_is_asked_for() -> None:
     assert "--root" in done.stderr
 
 
+def test_a_second_run_in_processes_has_nothing_to_do(root: Path, tmp_path: Path) -> None:
+    arguments = ("--root", root, "--tracker", "hold", "-o", tmp_path / "out", "--jobs", 2, "--json")
+    first, second = run_eval(*arguments), run_eval(*arguments)
+    assert second.returncode == 0, second.stdout
+    assert all(one["reused"] for one in json.loads(second.stdout)["trackers"][0]["sequences"])
+    assert not any(one["reused"] for one in json.loads(first.stdout)["trackers"][0]["sequences"])
+
+
+def test_results_of_another_tracker_are_refused_before_anything_is_tracked(
+    root: Path, tmp_path: Path, untrained_tracker: Path
+) -> None:
+    output = tmp_path / "out"
+    assert run_eval("--root", root, "--tracker", "a=hold", "-o", output).returncode == 0
+    done = run_eval("--root", root, "--tracker", "b=hold", "--tracker", f"a={untrained_tracker}", "-o", output)
+    assert done.returncode == 2
+    assert f"{output / 'folder' / 'a'} holds results of another tracker of this name" in done.stderr
+    assert not (output / "folder" / "b").exists()
+
+
 def test_a_composed_tracker_is_evaluated(root: Path, tmp_path: Path, untrained_tracker: Path) -> None:
     output = tmp_path / "out"
     arguments = ("--root", root, "--tracker", untrained_tracker, "--tracker", "hold", "--device", "cpu", "-o", output)

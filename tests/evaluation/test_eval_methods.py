@@ -241,3 +241,8 @@ def test_what_ended_together_with_a_failure_is_handed_on_before_it() -> None:
     failed.set_exception(ZeroDivisionError())
     finished.set_result(None)
     assert sorted([failed, finished], key=methods._has_failed) == [finished, failed]
+
+
+def test_processes_with_nothing_left_to_do_are_not_started(clips: SequenceSet) -> None:
+    """All results are there already, and the command is called again."""
+    assert list(Processes(HoldTracker, 2).run(clips, [])) == []

@@ -110,6 +110,7 @@ def evaluate(
         device=device,
     )
     contenders = load_contenders(tracker, device=device)
+    run.refuse_mixing(contenders)
     _note_for_reports(run, contenders, root, split)
     results = [
         (contender, run.evaluate(contender, source, console))
@@ -158,6 +159,13 @@ class Run:
     batch: int | None
     force: bool
     device: str
+
+    def refuse_mixing(self, contenders: list[Contender]) -> None:
+        """Complain about results of other trackers before the first one is run, which may take hours."""
+        for contender in contenders:
+            store = self.store_of(contender) if contender.tracker is not None and not self.force else None
+            if store is not None:
+                store.refuse_another(contender.fingerprint)
 
     def evaluate(self, contender: Contender, argument: str, console: Console) -> TrackerResult:
         """Evaluate one tracker, or read its results; progress goes to stderr."""

@@ -88,6 +88,8 @@ class Processes:
 
     def run(self, sequences: Sequence[EvaluationSequence], tasks: Sequence[Task]) -> Iterator[tuple[Task, Trajectory]]:
         """Do the tasks as processes become free; if one fails, the others stop, and what was finished is kept."""
+        if not tasks:
+            return
         others = set(active_children())
         workers = min(self._jobs, len(tasks))
         with ProcessPoolExecutor(

@@ -106,6 +106,20 @@ class ResultStore:
             self._note_owner(fingerprint, replace=replace)
             yield
 
+    def refuse_another(self, fingerprint: str) -> None:
+        """Say at once what :meth:`claimed` would say later.
+
+        Raises:
+            UsageError: if the folder holds results of another tracker.
+            InputDataError: if the note cannot be read.
+        """
+        path = self.folder / IDENTITY_FILE
+        if path.is_file() and _read_identity(path) != fingerprint:
+            raise UsageError(
+                f"{self.folder} holds results of another tracker of this name; expected the same weights as before; "
+                "choose another --output, name this one with --tracker NAME=FILE, or replace them with --force"
+            )
+
     def has(self, sequence: str, repetitions: int = 1) -> bool:
         """Whether the sequence is finished: its boxes are written last."""
         return all(self.layout.boxes(self.folder, sequence, index).is_file() for index in range(repetitions))
@@ -205,13 +219,9 @@ class ResultStore:
 
     def _note_owner(self, fingerprint: str, *, replace: bool) -> None:
         path = self.folder / IDENTITY_FILE
-        noted = _read_identity(path) if path.is_file() else fingerprint
-        if noted != fingerprint and not replace:
-            raise UsageError(
-                f"{self.folder} holds results of another tracker of this name; expected the same weights as before; "
-                "choose another --output, name this one with --tracker NAME=FILE, or replace them with --force"
-            )
-        if noted != fingerprint:
+        if not replace:
+            self.refuse_another(fingerprint)
+        if path.is_file() and _read_identity(path) != fingerprint:
             self._remove_results()
         write_whole(path, (json.dumps({"format": FORMAT, "fingerprint": fingerprint}) + "\n").encode())
 
