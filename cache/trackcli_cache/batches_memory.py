@@ -17,8 +17,14 @@ from numpy.typing import DTypeLike, NDArray
 KEPT = 16
 """Arrays that a thread keeps for later; further ones are ordinary memory."""
 
-_UNUSED = 2
-"""References to an array that only the list of kept ones holds: that list's, and the one that asks."""
+
+def _references_when_unused() -> int:
+    """References to an array that only a list holds: that list's, and what the interpreter itself needs for asking."""
+    kept = [np.empty(0)]
+    return sys.getrefcount(kept[0])
+
+
+_UNUSED = _references_when_unused()
 
 
 class RecycledMemory(threading.local):
