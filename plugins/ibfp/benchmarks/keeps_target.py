@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import trackcli
+from trackcli.errors import TrackcliError
 from trackcli.evaluation.datasets import load_folder_sequences
 from trackcli.evaluation.overlaps import iou_xywh, is_box_xywh
 from trackcli.tracking.tracker import Tracker
@@ -69,7 +70,10 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--plot", type=Path, help="a plot of the same sequence, without its pixels")
     arguments = parser.parse_args()
-    trackers = {name: trackcli.load(getattr(arguments, name), device="cpu") for name in ("keeps", "loses")}
+    try:
+        trackers = {name: trackcli.load(getattr(arguments, name), device="cpu") for name in ("keeps", "loses")}
+    except TrackcliError as error:
+        raise SystemExit(f"error: {error}") from error
     names = sorted(path.parent.name for path in arguments.root.glob("*/groundtruth.txt"))
     chosen = [name for name in names if fnmatch(name, arguments.sequences)]
     if not chosen:
