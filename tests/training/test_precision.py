@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -36,7 +37,8 @@ def test_a_dilated_depthwise_convolution_learns_in_bf16_what_it_learns_in_float3
     )
     network = nn.Sequential(plain).to(memory_format=torch.channels_last)
     exact_grouped_convolutions(network, BF16, CPU)
-    torch.testing.assert_close(weight_gradient(plain, images, BF16), expected, rtol=1e-4, atol=1e-2)
+    learnt = weight_gradient(plain, images, BF16)
+    assert (learnt - expected).norm() < 0.01 * expected.norm()  # bf16 rounds to 8 bits
     assert list(network.state_dict()) == ["0.weight", "0.bias"]
 
 
@@ -59,6 +61,28 @@ def test_a_training_takes_care_of_the_backbone_that_needs_it() -> None:
     dilated = [
         one for one in backbone.modules() if isinstance(one, nn.Conv2d) and one.groups > 1 and one.dilation != (1, 1)
     ]
-    with autocast(BF16, CPU):
-        found = {one(torch.zeros(1, one.in_channels, 8, 8)).dtype for one in dilated}
-    assert dilated and found == {torch.float32}
+    assert dilated and all(type(one) is not nn.Conv2d for one in dilated)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"padding": 2, "dilation": 2},
+        {"padding": 1, "dilation": 2},
+        {"padding": "same", "dilation": 4},
+        {"padding": (2, 6), "dilation": (2, 3), "stride": 2},
+        {"padding": 2, "dilation": 2, "padding_mode": "reflect", "bias": False},
+        {"dilation": 3, "kernel_size": (1, 3)},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("size_hw", [(13, 14), (16, 16)], ids=str)
+def test_the_other_way_computes_the_same_for_every_kind_of_dilated_convolution(
+    settings: dict[str, Any], size_hw: tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    plain = nn.Conv2d(8, 8, **{"kernel_size": 3, "groups": 4, **settings})
+    network = nn.Sequential(copy.deepcopy(plain))
+    exact_grouped_convolutions(network, BF16, CPU)
+    images = torch.randn(2, 8, *size_hw)
+    torch.testing.assert_close(network(images), plain(images))
