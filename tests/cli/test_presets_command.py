@@ -28,7 +28,7 @@ def test_a_preset_is_shown_as_a_config_file() -> None:
     assert shown.stdout.startswith("# default: The recipe of the shipped tracker")
     assert "# trackcli train --preset default [--data CACHE] [-o RUN]\n" in shown.stdout
     recipe = tomllib.loads(shown.stdout)
-    assert (recipe["complete"], recipe["matcher"]["channels"], recipe["train"]["steps"]) == (True, 128, 3600)
+    assert (recipe["complete"], recipe["matcher"]["channels"], recipe["train"]["steps"]) == (True, 128, 5000)
     content = json.loads(trackcli("presets", "show", "default", "--json").stdout)
     assert content["recipe"]["matcher"] == recipe["matcher"]
     assert content["origins"]["matcher.channels"] == "preset default"

@@ -97,7 +97,7 @@ def test_settings_lie_over_the_presets(registry: Registry) -> None:
     )
     assert completed.recipe.matcher.settings == {"channels": 32}
     assert completed.recipe.head.settings == {"channels": 64}
-    assert (completed.recipe.train.batch, completed.recipe.train.steps) == (4, 3600)
+    assert (completed.recipe.train.batch, completed.recipe.train.steps) == (4, 5000)
 
 
 def test_settings_of_a_presets_component_do_not_carry_over_to_another(registry: Registry) -> None:

@@ -75,6 +75,8 @@ DEFAULT: dict[str, Any] = {
         "paste": 0.55,
         "distractors": 3,
         "negative": 0.1,
+        "look_alike": 0.3,
+        "part": 0.08,
         "min_size": 16,
         "person_cap": 0.15,
         "template": {"shift": 6, "scale": 0.1, "aspect": 0.05, "rotation": 5, "low_resolution": 0.2},
@@ -98,11 +100,11 @@ DEFAULT: dict[str, Any] = {
         "weight_decay": 1e-2,
         "clip": 5.0,
         "backbone_factor": 0.1,
-        "unfreeze": {"layer3": 0.12, "layer2": 0.65},
+        "unfreeze": {"layer3": 0.04, "layer2": 0.5},
         "ema": 0.999,
         "precision": "bf16",
-        "batch": 24,
-        "steps": 3600,
+        "batch": 16,
+        "steps": 5000,
     },
 }
 
