@@ -64,7 +64,7 @@ def test_skipped_images_are_counted_and_listed_with_v(root, tmp_path):
 def test_without_arguments_the_seeded_synthetic_cache_is_built_once(tmp_path, monkeypatch):
     monkeypatch.setenv("TRACKCLI_CACHE_DIR", str(tmp_path / "mine [/x]"))
     first, second = trackcli("cache", "build"), trackcli("cache", "build")
-    cache = tmp_path / "mine [/x]" / "synth-v1-format2"
+    cache = tmp_path / "mine [/x]" / "synth-v2-format2"
     assert (first.returncode, second.returncode) == (0, 0), first.stderr
     assert "no --root given: building the cache of seeded synthetic sequences" in first.stderr
     assert first.stdout.endswith(f"of 288 images in {cache} (2 shards built, 0 kept)\n")

@@ -20,8 +20,8 @@ SEQUENCES = 12
 SCENE = SceneSettings(frames=24, size_wh=(240, 180), seed=0)
 
 SOURCE_NAME = "synth-v1-sequences"
-CACHE_NAME = f"synth-v1-format{FORMAT_VERSION}"
-"""Another number whenever ``SCENE`` or what is painted changes: caches of two kinds never mix."""
+CACHE_NAME = f"synth-v2-format{FORMAT_VERSION}"
+"""Another number whenever ``SCENE``, what is painted or how crops are stored changes: caches of two kinds never mix."""
 
 
 def synth_cache_path(folder: Path, codec: Codec = "jpeg") -> Path:
