@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from trackcli_cache.batches_bend import random_bend
 from trackcli_cache.batches_paste import Sprite, paste
 from trackcli_cache.batches_targets import Cut, Target, TargetReader, number_categories
 from trackcli_cache.batches_views import (
@@ -259,7 +260,9 @@ class PairMaker:
         self, canvas: Image, key: RecordKey, rng: np.random.Generator, settings: ViewSettings
     ) -> tuple[Image, NDArray[np.float64]]:
         target, sprite = self._sprite(key)
-        return paste(canvas, sprite, self._request(target, rng, settings).affine(canvas.shape[0]))
+        to_canvas = self._request(target, rng, settings).affine(canvas.shape[0])
+        bend = random_bend(rng, transform_boxes(np.array([target.box_xyxy]), to_canvas)[0], settings.bend)
+        return paste(canvas, sprite, to_canvas, bend)
 
     def _sprite(self, key: RecordKey) -> tuple[Target, Sprite]:
         reader = self._readers[key.cache]

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from trackcli_cache.batches_bend import Bend, warp_bent
 from trackcli_cache.batches_views import Affine, Image, bounds, transform_points, warp
 
 FEATHER_SIGMA = 0.7
@@ -27,21 +28,28 @@ class Sprite:
     outlines: tuple[NDArray[np.float32], ...]
 
 
-def paste(canvas: Image, sprite: Sprite, to_canvas: Affine) -> tuple[Image, NDArray[np.float64]]:
+def paste(
+    canvas: Image, sprite: Sprite, to_canvas: Affine, bend: Bend | None = None
+) -> tuple[Image, NDArray[np.float64]]:
     """Composite a sprite onto a square canvas.
 
     Args:
         canvas: ``(S, S, 3)`` uint8 RGB.
         sprite: The object.
         to_canvas: Affine map from the sprite's crop to the canvas.
+        bend: How the object is bent on the canvas; ``None``: it keeps its shape.
 
     Returns:
         The new picture, and the ``(4,)`` box of the object's outline on the canvas (not clipped).
     """
     size = canvas.shape[0]
     outlines = [transform_points(outline, to_canvas) for outline in sprite.outlines]
+    if bend is None:
+        moved = warp(sprite.image, to_canvas, size, fill=(0.0, 0.0, 0.0))
+    else:
+        moved = warp_bent(sprite.image, to_canvas, size, bend)
+        outlines = [bend.points(outline) for outline in outlines]
     alpha = _soft_mask(outlines, size)
-    moved = warp(sprite.image, to_canvas, size, fill=(0.0, 0.0, 0.0))
     blended = canvas + (moved.astype(np.float32) - canvas) * alpha[..., None]
     return np.rint(blended).astype(np.uint8), bounds(np.concatenate(outlines))
 

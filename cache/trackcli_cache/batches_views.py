@@ -34,6 +34,7 @@ class ViewSettings:
         aspect: Largest relative change of the aspect ratio.
         rotation: Largest rotation in degrees.
         low_resolution: Chance that the view is shrunk and enlarged again.
+        bend: Largest displacement of a pasted object's parts against each other, as a share of its size.
     """
 
     shift: float = 0.0
@@ -41,6 +42,7 @@ class ViewSettings:
     aspect: float = 0.0
     rotation: float = 0.0
     low_resolution: float = 0.0
+    bend: float = 0.0
 
 
 class Upright(NamedTuple):

@@ -27,6 +27,12 @@ class AugmentConfig(ComponentConfig):
     low_resolution: float = Field(
         default=0.0, ge=0, le=1, description="Chance that the crop is shrunk and enlarged again"
     )
+    bend: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.1,
+        description="Largest displacement of a pasted object's parts against each other, as a share of its size",
+    )
     color: float = Field(default=0.2, ge=0, le=1, description="Strength of brightness, contrast and colour changes")
     noise: float = Field(default=0.0, ge=0, le=64, description="Largest standard deviation of noise, of 255 levels")
 

@@ -67,4 +67,5 @@ def _view_settings(augment: AugmentConfig) -> ViewSettings:
         aspect=augment.aspect,
         rotation=augment.rotation,
         low_resolution=augment.low_resolution,
+        bend=augment.bend,
     )

@@ -78,8 +78,10 @@ def test_boxes_sit_on_their_objects(stills: CropCache, rotation: float) -> None:
     assert bricks > 10
 
 
-def test_the_box_sits_on_the_object_in_a_pasted_pair(stills: CropCache) -> None:
-    maker = maker_of(stills, small_crops(**CALM), video=0.0, negative=0.0, paste=1.0)
+@pytest.mark.parametrize("bend", [0.0, 0.1])
+def test_the_box_sits_on_the_object_in_a_pasted_pair(stills: CropCache, bend: float) -> None:
+    changes = {"template": ViewSettings(), "search": ViewSettings(bend=bend)}
+    maker = maker_of(stills, small_crops(**changes), video=0.0, negative=0.0, paste=1.0)
     bricks = 0
     for number in range(30):
         labels, _, search = made(maker, number)
@@ -87,6 +89,15 @@ def test_the_box_sits_on_the_object_in_a_pasted_pair(stills: CropCache) -> None:
             assert brick_fills(search, labels.objects_xyxy[0])
             bricks += 1
     assert bricks > 10
+
+
+def test_bending_changes_pasted_objects_only(stills: CropCache) -> None:
+    for share, changed in ((0.0, False), (1.0, True)):
+        plain, bent = (
+            made(maker_of(stills, small_crops(search=ViewSettings(bend=bend)), video=0.0, paste=share), 1)
+            for bend in (0.0, 0.1)
+        )
+        assert bool((plain[2] != bent[2]).any()) is changed
 
 
 def test_other_objects_are_listed_with_whether_they_are_of_the_targets_category(stills: CropCache) -> None:
