@@ -133,11 +133,25 @@ def test_json_is_one_object_and_nothing_else(clip, tmp_path, untrained_tracker):
     assert (summary["frames"], summary["unreadable_frames"]) == (8, 0)
     assert (summary["output"], summary["video"]) == (None, str(video))
     assert summary["fps"] > 0
+    assert summary["precision"] == "fp32"
     assert {"decode", "draw", "encode"} < set(summary["milliseconds"])
     assert all(duration >= 0 for duration in summary["milliseconds"].values())
     [target] = summary["targets"]
     assert target["target"] == "cat"
     assert len(target["box"]) == 4
+
+
+def test_bf16_gives_nearly_the_same_boxes(clip, tmp_path, untrained_tracker):
+    boxes = []
+    for precision in ("fp32", "bf16"):
+        output = tmp_path / f"{precision}.csv"
+        arguments = ("--init", BOX, "--tracker", untrained_tracker, "--precision", precision, "-o", output, "--end", 3)
+        done = run(clip, *arguments)
+        assert done.returncode == 0, done.stderr
+        found = rows(output.read_text())
+        boxes.append(np.array([[float(row[side]) for side in ("x", "y", "w", "h")] for row in found]))
+    assert np.abs(boxes[0] - boxes[1]).max() < 2
+    assert (boxes[0] != boxes[1]).any()
 
 
 def test_a_folder_with_a_groundtruth_file_and_a_broken_image(images, tmp_path, untrained_tracker):
@@ -186,6 +200,12 @@ def test_an_output_that_exists_is_kept_unless_forced(clip, tmp_path, untrained_t
         (["--init", BOX, "-o", "none/boxes.csv"], 2, "output 'none/boxes.csv' has no folder to be in; create 'none'"),
         (["--init", BOX, "--init", "1,2,3,4", "-o", "a.txt"], 2, "output 'a.txt' holds one target, but 2 were given"),
         (["--init", BOX, "--tracker", "nobody"], 2, "unknown tracker 'nobody'"),
+        (["--init", BOX, "--precision", "int8"], 2, "--precision int8 is unknown; expected fp32 or bf16"),
+        (
+            ["--init", BOX, "--tracker", "mil", "--precision", "bf16"],
+            2,
+            "--precision bf16 is for composed trackers; 'mil'",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_line(clip, tmp_path, arguments, code, message):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from trackcli.errors import TrackcliError, UsageError
-from trackcli.evaluation.contenders import load_contenders
+from trackcli.evaluation.contenders import load_contender, load_contenders
 
 
 def test_hold_is_a_baseline() -> None:
@@ -41,6 +41,15 @@ def test_a_file_is_called_by_its_stem_and_a_run_folder_by_its_name(untrained_tra
     assert (by_file.label, by_folder.label) == ("untrained", "my_run_1_")
     assert by_file.fingerprint == by_folder.fingerprint
     assert by_file.fingerprint.startswith("sha256:")
+
+
+def test_a_tracker_that_computes_in_bf16_is_another_one(untrained_tracker: Path) -> None:
+    exact, rounded = (
+        load_contender(str(untrained_tracker), device="cpu", precision=precision) for precision in ("fp32", "bf16")
+    )
+    assert rounded.fingerprint == f"{exact.fingerprint}@bf16"
+    with pytest.raises(UsageError, match="--precision fp64 is unknown; expected fp32 or bf16"):
+        load_contenders(["hold"], precision="fp64")
 
 
 def test_the_tracker_file_in_a_run_folder_is_called_by_the_folder(untrained_tracker: Path, tmp_path: Path) -> None:

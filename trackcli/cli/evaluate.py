@@ -67,6 +67,9 @@ def evaluate(
         None, "--submit", metavar="SERVER", help="got10k or trackingnet: make -o OUT.zip, as its server accepts it."
     ),
     device: str = typer.Option("auto", "--device", help="auto, cpu, cuda, cuda:N or mps."),
+    precision: str = typer.Option(
+        "fp32", "--precision", help="What the network computes in: fp32, or bf16 (faster where the processor has it)."
+    ),
     force: bool = typer.Option(False, "--force", help="Track again what is already in --output, and replace it."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object and nothing else."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="Only the result."),
@@ -108,8 +111,9 @@ def evaluate(
         batch=batch,
         force=force,
         device=device,
+        precision=precision,
     )
-    contenders = load_contenders(tracker, device=device)
+    contenders = load_contenders(tracker, device=device, precision=precision)
     run.refuse_mixing(contenders)
     _note_for_reports(run, contenders, root, split)
     results = [
@@ -159,6 +163,7 @@ class Run:
     batch: int | None
     force: bool
     device: str
+    precision: str
 
     def refuse_mixing(self, contenders: list[Contender]) -> None:
         """Complain about results of other trackers before the first one is run, which may take hours."""
@@ -244,7 +249,7 @@ class Run:
 
         assert contender.tracker is not None
         if self.jobs is not None and self.jobs > 1:
-            return Processes(partial(make_tracker, argument, self.device), self.jobs)
+            return Processes(partial(make_tracker, argument, self.device, self.precision), self.jobs)
         if self.jobs is not None:
             use_one_thread()
         if self.batch is not None and self.batch > 1:

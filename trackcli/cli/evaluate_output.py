@@ -50,6 +50,7 @@ def print_json(results: Results, run: Run, *, root: Path, split: str | None) -> 
                 "output": None if run.output is None else str(run.output),
                 "protocol": run.protocol.name,
                 "variant": run.variant.name,
+                "precision": run.precision,
                 "bootstrap": bootstrap_as_data(),
                 "trackers": trackers,
                 "differences": differences_as_data(labelled, run.protocol.measures[0]),

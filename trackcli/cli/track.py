@@ -51,6 +51,9 @@ def track(
         help="Which tracker, or a run folder; default: the one that comes with trackcli.",
     ),
     device: str = typer.Option("auto", "--device", help="auto, cpu, cuda, cuda:N or mps."),
+    precision: str = typer.Option(
+        "fp32", "--precision", help="What the network computes in: fp32, or bf16 (faster where the processor has it)."
+    ),
     start: int = typer.Option(0, "--start", metavar="FRAME", help="First frame; the box belongs to it."),
     end: int | None = typer.Option(None, "--end", metavar="FRAME", help="Frame to stop before (exclusive)."),
     output: Path | None = typer.Option(
@@ -108,7 +111,7 @@ def track(
     with open_source(source, start=start, end=end, warn=console.warn, stream=patience) as frames:
         check_boxes(targets, frames.size_wh, console.warn)
         console.detail(f"'{frames.name}': {frames.size_wh[0]}x{frames.size_wh[1]}, {frames.frame_count or '?'} frames")
-        loaded = load_video_tracker(tracker or default_tracker(), device=device)
+        loaded = load_video_tracker(tracker or default_tracker(), device=device, precision=precision)
         console.detail(f"tracker '{loaded.name}' on {loaded.device}")
         outputs.check_tracker(loaded)
         run = _Run(loaded, targets, StageTimer())
@@ -270,6 +273,7 @@ class _Run:
             "milliseconds": self.milliseconds(),
             "tracker": self.tracker.name,
             "device": str(self.tracker.device),
+            "precision": getattr(self.tracker, "precision", None),
             "targets": list(self._final_boxes()),
             "output": str(outputs.results) if outputs.results else None,
             "video": str(outputs.video) if outputs.video else None,

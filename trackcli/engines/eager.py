@@ -9,12 +9,17 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from trackcli.composition.model import TrackerModel
+from trackcli.engines.precision import Bf16Model
 
 
-def optimised(model: TrackerModel) -> TrackerModel:
-    """A copy for inference: the same function to float rounding, with fewer passes over memory.
+def optimised(model: TrackerModel, precision: str = "fp32") -> TrackerModel:
+    """A copy for inference: the same function to rounding, with fewer passes over memory.
 
     The copy has other parameter names, so it is for running only; the original is what is saved.
+
+    Args:
+        model: The composed network.
+        precision: ``fp32``, or ``bf16`` for :class:`Bf16Model`.
     """
     fast = copy.deepcopy(model).eval().requires_grad_(False)
     for module in list(fast.modules()):
@@ -22,6 +27,8 @@ def optimised(model: TrackerModel) -> TrackerModel:
             _fold_sequence(module)
         else:
             _fold_declared(module)
+    if precision == "bf16":
+        fast = Bf16Model.of(fast).to(next(model.parameters()).device).eval()
     return fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # torch's stub
 
 

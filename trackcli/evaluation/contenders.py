@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trackcli.config.precision import check_precision
 from trackcli.errors import InputDataError, UsageError
 from trackcli.evaluation.baselines import BASELINES
 from trackcli.evaluation.layouts import detect_layout, looks_like_results
@@ -42,15 +43,17 @@ class Contender:
         return bool(getattr(self.tracker, "deterministic", True))
 
 
-def load_contenders(sources: Sequence[str], *, device: str = "auto") -> list[Contender]:
+def load_contenders(sources: Sequence[str], *, device: str = "auto", precision: str = "fp32") -> list[Contender]:
     """Load trackers given as ``SOURCE`` or ``LABEL=SOURCE``.
 
-    A source is a baseline, a tracker's name, its file, a run folder, or a folder of results of any toolkit.
+    A source is a baseline, a tracker's name, its file, a run folder, or a folder of results of any toolkit. The
+    precision is that of composed trackers; others have no choice.
 
     Raises:
-        UsageError: if a tracker is not known, or two have one label.
+        UsageError: if a tracker or the precision is not known, or two trackers have one label.
     """
-    contenders = [load_contender(source, device=device) for source in sources]
+    check_precision(precision)
+    contenders = [load_contender(source, device=device, precision=precision) for source in sources]
     by_label: dict[str, Contender] = {}
     for contender in contenders:
         other = by_label.setdefault(contender.label, contender)
@@ -62,7 +65,7 @@ def load_contenders(sources: Sequence[str], *, device: str = "auto") -> list[Con
     return contenders
 
 
-def load_contender(argument: str, *, device: str = "auto") -> Contender:
+def load_contender(argument: str, *, device: str = "auto", precision: str = "fp32") -> Contender:
     """Load one tracker given as ``SOURCE`` or ``LABEL=SOURCE``; see :func:`load_contenders`."""
     label, source = _split_label(argument)
     if source in BASELINES:
@@ -79,18 +82,19 @@ def load_contender(argument: str, *, device: str = "auto") -> Contender:
     from trackcli.host.registry import installed
     from trackcli.tracking.tracker import find_tracker_file, load
 
-    tracker = load(source, device=device)
-    fingerprint = _hash_file(find_tracker_file(source, installed()))
+    tracker = load(source, device=device, precision=precision)
+    rounded = "" if precision == "fp32" else f"@{precision}"
+    fingerprint = _hash_file(find_tracker_file(source, installed())) + rounded
     return Contender(_folder_name(label or _name_of(source)), source, fingerprint, tracker)
 
 
-def make_tracker(argument: str, device: str) -> Tracker:
+def make_tracker(argument: str, device: str, precision: str = "fp32") -> Tracker:
     """The tracker of a ``--tracker`` value alone, as a worker process needs it.
 
     Raises:
         UsageError: if it names results, or nothing known.
     """
-    tracker = load_contender(argument, device=device).tracker
+    tracker = load_contender(argument, device=device, precision=precision).tracker
     if tracker is None:
         raise UsageError(f"--tracker {argument} is a folder of results; expected a tracker that can be run")
     return tracker

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from trackcli.config.precision import check_precision
 from trackcli.config.suggestions import did_you_mean
 from trackcli.errors import InputDataError, PluginError, TrackcliError, UsageError
 from trackcli.host.guard import ForeignError, foreign_code
@@ -67,18 +68,21 @@ class ForeignTracker:
         return measured
 
 
-def load_video_tracker(source: str, *, device: str) -> VideoTracker:
+def load_video_tracker(source: str, *, device: str, precision: str = "fp32") -> VideoTracker:
     """Load what ``--tracker`` names: a tracker with weights, or a foreign one, which chooses its device itself.
 
     Raises:
-        TrackcliError: if there is no such tracker, or it cannot be used.
+        TrackcliError: if there is no such tracker, or it cannot be used, or not with this precision.
     """
+    check_precision(precision)
     foreign = load_foreign_tracker(source)
     if foreign is not None:
+        if precision != "fp32":
+            raise UsageError(f"--precision {precision} is for composed trackers; {source!r} computes as it always does")
         return ForeignTracker(foreign[0])
     from trackcli.tracking.tracker import load
 
-    return load(source, device=device)
+    return load(source, device=device, precision=precision)
 
 
 def load_foreign_tracker(source: str) -> tuple[Tracker, str] | None:
