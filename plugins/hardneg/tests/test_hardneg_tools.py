@@ -10,15 +10,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from trackcli_cache.build import build_cache
 from trackcli_cache.folder import FolderDataset
 from trackcli_hardneg.score_maps import score_maps
-from trackcli_hardneg.separation import Similarities, auroc, auroc_difference, nearest_look_alikes
+from trackcli_hardneg.separation import Similarities, auroc, auroc_difference
 
 import trackcli
-from trackcli.contracts.training import Batch
 from trackcli.errors import UsageError
 from trackcli.testing.scenes import synthetic_clip
 
@@ -59,30 +57,6 @@ def test_a_resample_is_the_area_on_the_drawn_pairs() -> None:
 def test_trackers_against_themselves_do_not_differ() -> None:
     difference, interval = auroc_difference([similarities(0, 1.0)], [similarities(0, 1.0)], resamples=50)
     assert (difference, interval.low, interval.high) == (0, 0, 0) and not interval.excludes_zero
-
-
-def test_the_look_alike_is_the_nearest_other_object_of_the_category_in_view() -> None:
-    target = (40.0, 40.0, 60.0, 60.0)
-    objects = [
-        target,
-        (90.0, 40.0, 110.0, 60.0),
-        (66.0, 40.0, 86.0, 60.0),
-        (41.0, 40.0, 61.0, 60.0),  # covers the target
-        (120.0, 40.0, 140.0, 60.0),  # out of view
-        (62.0, 50.0, 65.0, 53.0),  # tiny
-    ]
-    rows = torch.tensor([objects] * 3)
-    alike = torch.tensor([[True, True, False, True, True, True], [True] * 6, [True, False, False, True, True, True]])
-    images, boxes = torch.zeros(3, 3, 128, 128), torch.tensor([target] * 3)
-    ids = torch.arange(3)
-    positive = torch.tensor([True, True, True])
-    batch = Batch(
-        images, images, boxes, boxes, ids, positive, rows, alike, torch.ones(3, 6, dtype=torch.bool), ~positive, ids
-    )
-    chosen, usable = nearest_look_alikes(batch)
-    # The nearer one is of another category; then it counts; then none is left.
-    assert chosen[:2].tolist() == [list(objects[1]), list(objects[2])]
-    assert usable.tolist() == [True, True, False]
 
 
 @pytest.fixture(scope="module")

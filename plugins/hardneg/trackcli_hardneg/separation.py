@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,26 +17,17 @@ from trackcli_cache.reader import CropCache
 import trackcli
 from trackcli.composition.build import build_losses
 from trackcli.composition.model import TrackerModel
-from trackcli.composition.plan import plan
-from trackcli.config.recipe import Part
 from trackcli.contracts.levels import Features
 from trackcli.contracts.training import Batch
 from trackcli.errors import FitError, InputDataError
 from trackcli.evaluation.bootstrap import CONFIDENCE, RESAMPLES, Interval
-from trackcli.geometry.boxes import box_areas, box_iou, centers_and_sizes
 from trackcli.geometry.roi_align import roi_align
-from trackcli.host.registry import installed
 from trackcli.tracking.tracker import Tracker
 from trackcli.training.checkpoint import load_latest
-from trackcli.training.loader import finish_on_device, make_loader
-from trackcli.training.trial import with_train
+from trackcli.training.look_alikes import labelled_batches, nearest_look_alikes
 from trackcli_hardneg.emphasis import HardNegativeEmphasis
 
 ROI_SIZE = 5
-LARGEST_OVERLAP = 0.3
-"""IoU with the target up to which another object is one beside it (T_l)."""
-
-BATCH = 8
 SAMPLER: dict[str, Any] = {
     # In stills the target is the same picture twice: change it as much as a video would, and a little more.
     "negative": 0.0,
@@ -54,12 +45,6 @@ SAMPLER: dict[str, Any] = {
     },
 }
 
-MOST_TIMES_AS_LARGE = 3.0
-"""Objects much smaller or larger than the target are no look-alikes: their scale alone gives them away."""
-
-MOST_DRAWS_PER_PAIR = 8
-"""After so many drawn pairs per wanted one the data is taken to hold no more look-alikes."""
-
 Floats = NDArray[np.float64]
 
 
@@ -74,36 +59,6 @@ class Similarities:
 
     targets: Floats
     look_alikes: Floats
-
-
-def labelled_batches(tracker: Tracker, cache: CropCache, pairs: int) -> Iterator[Batch]:
-    """Pairs of a cache with another object of the category beside the target, whatever the tracker was trained with.
-
-    They depend on the crop sizes alone, so trackers with the same crop sizes see the same pairs.
-    """
-    recipe = tracker.plan.recipe.model_copy(update={"sampler": Part(name="trackcli:pairs", **SAMPLER)})
-    planned = with_train(plan(recipe, installed()), batch=BATCH, seed=0, workers=0)
-    loader = make_loader(planned, [cache], [1.0], warn=lambda text: None)
-    for host in loader.batches(0, MOST_DRAWS_PER_PAIR * pairs // BATCH + 1):
-        yield finish_on_device(host, torch.device("cpu"), planned.sampler_config)
-
-
-def nearest_look_alikes(batch: Batch) -> tuple[Tensor, Tensor]:
-    """Per pair the object of the target's category and about its size that lies nearest to it, in the search crop.
-
-    Returns:
-        ``(B, 4)`` boxes in search pixels, and ``(B,)`` bool: whether there is one, and the target too.
-    """
-    truth = batch.search_boxes_xyxy.unsqueeze(1)
-    centers, _ = centers_and_sizes(batch.objects_xyxy)
-    inside = ((centers > 0) & (centers < batch.search_images.shape[-1])).all(dim=-1)
-    times = (box_areas(batch.objects_xyxy) / box_areas(truth).clamp(min=1e-6)).sqrt()
-    alike = batch.same_category & (times < MOST_TIMES_AS_LARGE) & (times > 1 / MOST_TIMES_AS_LARGE)
-    beside = batch.valid & alike & inside & (box_iou(batch.objects_xyxy, truth) < LARGEST_OVERLAP)
-    distance = (centers - centers_and_sizes(truth)[0]).norm(dim=-1).where(beside, torch.inf)
-    nearest = distance.argmin(dim=1)
-    chosen = batch.objects_xyxy[torch.arange(len(batch)), nearest]
-    return chosen, beside.any(dim=1) & batch.positive
 
 
 def emphasis_of(run: Path) -> HardNegativeEmphasis:
@@ -151,7 +106,7 @@ def similarities(
         emphasis = emphasis.to(device)
     targets, others = [], []
     found = 0
-    for batch in labelled_batches(tracker, cache, pairs):
+    for batch in labelled_batches(tracker, cache, pairs, SAMPLER):
         look_alikes, usable = nearest_look_alikes(batch)
         if not usable.any():
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,31 +14,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from trackcli_cache.reader import CropCache
 
-from trackcli.composition.plan import plan
-from trackcli.config.recipe import Part
 from trackcli.contracts.context import Context
 from trackcli.contracts.training import Batch
 from trackcli.errors import UsageError
 from trackcli.evaluation.bootstrap import bootstrap_mean
-from trackcli.geometry.boxes import box_areas, box_iou, centers_and_sizes
-from trackcli.host.registry import installed
 from trackcli.tracking.tracker import Tracker
-from trackcli.training.loader import finish_on_device, make_loader
-from trackcli.training.trial import with_train
+from trackcli.training.look_alikes import labelled_batches, nearest_look_alikes
 from trackcli.video.drawing import draw_boxes
 from trackcli_spm.head import fuse
 from trackcli_spm.probing import best_for, head_of
 
 STAGES = ("coarse", "fine", "fused")
-BATCH = 8
-LARGEST_OVERLAP = 0.3
-"""IoU with the target up to which another object is one beside it."""
-
-MOST_TIMES_AS_LARGE = 3.0
-"""Objects much smaller or larger than the target are no look-alikes: their scale alone gives them away."""
-
-MOST_DRAWS_PER_PAIR = 8
-"""After so many drawn pairs per wanted one the data is taken to hold no more look-alikes."""
 
 SAMPLER: dict[str, Any] = {
     # In stills the target is the same picture twice: change it as much as a video would.
@@ -109,7 +95,7 @@ def measure(tracker: Tracker, cache: CropCache, pairs: int, *, examples: int = 0
     values: list[Floats] = []
     kept: list[Example] = []
     count = 0
-    for batch in _labelled_batches(tracker, cache, pairs):
+    for batch in labelled_batches(tracker, cache, pairs, SAMPLER):
         look_alikes, usable = nearest_look_alikes(batch)
         if not usable.any():
             continue
@@ -152,23 +138,6 @@ def scores_of(tracker: Tracker, batch: Batch, objects_xyxy: Tensor) -> tuple[Ten
     return boxes_xyxy.cpu(), torch.stack((coarse, fine, fused), dim=1).cpu()
 
 
-def nearest_look_alikes(batch: Batch) -> tuple[Tensor, Tensor]:
-    """Per pair the object of the target's category and about its size that lies nearest to it, in the search crop.
-
-    Returns:
-        ``(B, 4)`` boxes in search pixels, and ``(B,)`` bool: whether there is one, and the target too.
-    """
-    truth = batch.search_boxes_xyxy.unsqueeze(1)
-    centers, _ = centers_and_sizes(batch.objects_xyxy)
-    inside = ((centers > 0) & (centers < batch.search_images.shape[-1])).all(dim=-1)
-    times = (box_areas(batch.objects_xyxy) / box_areas(truth).clamp(min=1e-6)).sqrt()
-    alike = batch.same_category & (times < MOST_TIMES_AS_LARGE) & (times > 1 / MOST_TIMES_AS_LARGE)
-    beside = batch.valid & alike & inside & (box_iou(batch.objects_xyxy, truth) < LARGEST_OVERLAP)
-    distance = (centers - centers_and_sizes(truth)[0]).norm(dim=-1).where(beside, torch.inf)
-    chosen = batch.objects_xyxy[torch.arange(len(batch)), distance.argmin(dim=1)]
-    return chosen, beside.any(dim=1) & batch.positive
-
-
 def summarise(scores: PairScores) -> dict[str, dict[str, float]]:
     """Per stage the mean scores, the share of pairs that the target wins (ties count half), and its 95% interval.
 
@@ -205,15 +174,6 @@ def draw_examples(examples: Sequence[Example], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), cv2.cvtColor(np.concatenate(rows), cv2.COLOR_RGB2BGR)):
         raise UsageError(f"{path} cannot be written; expected a .png or .jpg in a folder that can be made")
-
-
-def _labelled_batches(tracker: Tracker, cache: CropCache, pairs: int) -> Iterator[Batch]:
-    """They depend on the crop sizes alone, so trackers with the same crop sizes see the same pairs."""
-    recipe = tracker.plan.recipe.model_copy(update={"sampler": Part(name="trackcli:pairs", **SAMPLER)})
-    planned = with_train(plan(recipe, installed()), batch=BATCH, seed=0, workers=0)
-    loader = make_loader(planned, [cache], [1.0], warn=lambda text: None)
-    for host in loader.batches(0, MOST_DRAWS_PER_PAIR * pairs // BATCH + 1):
-        yield finish_on_device(host, torch.device("cpu"), planned.sampler_config)
 
 
 def _example(batch: Batch, row: int, boxes_xyxy: Tensor, scores: Tensor) -> Example:
