@@ -14,13 +14,14 @@ from trackcli.builtin.config import (
     ClipConfig,
     CosineWindowConfig,
     HoldConfig,
+    MotionConfig,
     ScalePenaltyConfig,
     SelectConfig,
     SmoothSizeConfig,
 )
 from trackcli.builtin.postprocessors.candidates import CosineWindow, ScalePenalty, hann
 from trackcli.builtin.postprocessors.select import SelectBest
-from trackcli.builtin.postprocessors.track import Clip, Hold, SmoothSize
+from trackcli.builtin.postprocessors.track import Clip, Hold, Motion, SmoothSize
 from trackcli.contracts.components import CandidateLink, TrackLink
 from trackcli.contracts.context import Context
 from trackcli.contracts.levels import Branch
@@ -187,6 +188,38 @@ def test_clipping_keeps_the_centre_in_the_frame_and_the_sides_in_bounds(make_con
     centers_xy, sizes_wh = centers_and_sizes(clipped.boxes_xyxy)
     torch.testing.assert_close(centers_xy, torch.tensor([[0.0, 480.0], [320.0, 240.0], [639.0, 10.0]]))
     torch.testing.assert_close(sizes_wh, torch.tensor([[30.0, 40.0], [4.0, 480.0], [50.0, 60.0]]))
+
+
+def test_the_search_goes_ahead_by_a_share_of_the_mean_motion(make_context: ContextMaker) -> None:
+    link = Motion(MotionConfig(gain=0.5, rate=0.25, largest=0.6))
+    sizes = torch.tensor([[20.0, 5.0], [10.0, 10.0]])  # both of side 10
+    first, second, third = (torch.tensor([center] * 2) for center in ([50.0, 50.0], [54.0, 50.0], [62.0, 10.0]))
+    state = {"velocity": torch.zeros(2, 2)}
+    selection = select(boxes_from_centers(second, sizes), torch.ones(2))
+    ahead, state = link.step(selection, state, make_context(boxes_from_centers(first, sizes)))
+    assert torch.equal(ahead.boxes_xyxy, selection.boxes_xyxy)
+    # A quarter of 0.4 sides is 0.1; half of that is 0.5 pixels.
+    torch.testing.assert_close(state["velocity"], torch.tensor([[0.1, 0.0]] * 2))
+    torch.testing.assert_close(ahead.search_boxes_xyxy, boxes_from_centers(second + torch.tensor([0.5, 0.0]), sizes))
+    selection = select(boxes_from_centers(third, sizes), torch.ones(2))
+    ahead, state = link.step(selection, state, make_context(boxes_from_centers(second, sizes)))
+    # x: 0.75 · 0.1 + 0.25 · 0.8 = 0.275 sides, half of it ahead; y: -1 side, half of it ahead.
+    torch.testing.assert_close(state["velocity"], torch.tensor([[0.275, -1.0]] * 2))
+    torch.testing.assert_close(ahead.search_boxes_xyxy, boxes_from_centers(third + torch.tensor([1.375, -5.0]), sizes))
+
+
+def test_the_search_never_goes_further_ahead_than_allowed(make_context: ContextMaker) -> None:
+    link = Motion(MotionConfig(gain=1.0, rate=1.0, largest=0.75))
+    moved = LAST + torch.tensor([1000.0, -1000.0, 1000.0, -1000.0])
+    ahead, _ = link.step(select(moved, torch.ones(1)), {"velocity": torch.zeros(1, 2)}, make_context(LAST))
+    side = float(centers_and_sizes(LAST)[1].prod().sqrt())
+    torch.testing.assert_close(ahead.search_boxes_xyxy - moved, 0.75 * side * torch.tensor([[1.0, -1.0, 1.0, -1.0]]))
+
+
+def test_a_target_that_holds_still_is_searched_where_it_is(make_context: ContextMaker) -> None:
+    state = {"velocity": torch.zeros(1, 2)}
+    ahead, _ = Motion(MotionConfig()).step(select(LAST, torch.ones(1)), state, make_context(LAST))
+    torch.testing.assert_close(ahead.search_boxes_xyxy, LAST)
 
 
 def test_holding_keeps_the_last_box_of_unsure_rows_only(make_context: ContextMaker) -> None:

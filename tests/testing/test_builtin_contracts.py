@@ -102,6 +102,10 @@ class TestClip(LinkContract):
     name = "clip"
 
 
+class TestMotion(LinkContract):
+    name = "motion"
+
+
 class TestPresence(LinkContract):
     name = "presence"
 

@@ -240,6 +240,19 @@ class ClipConfig(PostprocessorConfig):
     min_side: float = Field(default=4.0, gt=0, description="Smallest side in pixels")
 
 
+class MotionConfig(PostprocessorConfig):
+    """Search where the target's motion leads, instead of around its last place.
+
+    Source: none of the papers; an exponential mean of the velocity, as trackers before deep learning had it.
+    """
+
+    gain: float = Field(default=1.0, ge=0, le=1, description="Share of a frame's motion that the search goes ahead")
+    rate: float = Field(default=0.4, gt=0, le=1, description="Share of the last frame's motion in the mean")
+    largest: float = Field(
+        default=0.75, gt=0, le=4, description="Farthest that the search goes ahead along x or y, in sides of the target"
+    )
+
+
 class HoldConfig(PostprocessorConfig):
     """Keep the last box while the score is low."""
 

@@ -181,6 +181,13 @@ def trackcli_postprocessors() -> Iterable[PostprocessorSpec]:
         stage="track",
     )
     yield PostprocessorSpec(
+        name="motion",
+        summary="Search where the target's motion leads",
+        factory="trackcli.builtin.postprocessors.track:Motion",
+        config="trackcli.builtin.config:MotionConfig",
+        stage="track",
+    )
+    yield PostprocessorSpec(
         name="presence",
         summary="Score by the probability that the target is in view",
         factory="trackcli.builtin.postprocessors.presence:Presence",

@@ -7,9 +7,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from trackcli.builtin.config import ClipConfig, HoldConfig, SmoothSizeConfig
+from trackcli.builtin.config import ClipConfig, HoldConfig, MotionConfig, SmoothSizeConfig
 from trackcli.contracts.components import TrackLink
-from trackcli.contracts.context import Context, FrameGeometry
+from trackcli.contracts.context import Context, FrameGeometry, StartContext
 from trackcli.contracts.predictions import Selection
 from trackcli.contracts.state import State
 from trackcli.errors import ShapeError
@@ -64,6 +64,34 @@ class Clip(TrackLink):
         centers = torch.minimum(centers.clamp(min=0), frame_wh)
         sizes = torch.minimum(sizes.clamp(min=self.min_side), frame_wh.clamp(min=self.min_side))
         return with_boxes(selection, boxes_from_centers(centers, sizes)), state
+
+
+class Motion(TrackLink):
+    """The next search region lies ahead by ``gain · v``; the box itself stays.
+
+    ``v = (1 - rate) · v + rate · (c - c_last) / s``, the mean motion of the centre in sides of the target,
+    ``s = sqrt(w · h)``. A window then prefers what moves on as it did before. It comes behind links that change the
+    box, which put the search around it; ``hold`` and its like come last and search around what they hold.
+    """
+
+    def __init__(self, config: MotionConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def start(self, context: StartContext) -> State:
+        """No target has moved in its first frame."""
+        return {"velocity": torch.zeros_like(context.boxes_xyxy[:, :2])}
+
+    def step(self, selection: Selection, state: State, context: Context) -> tuple[Selection, State]:
+        """Take the last motion into the mean, and look ahead."""
+        config = self.config
+        last_centers, _ = centers_and_sizes(frame_geometry(context).previous_boxes_xyxy)
+        centers, sizes = centers_and_sizes(selection.boxes_xyxy)
+        sides = sizes.prod(dim=-1, keepdim=True).sqrt()
+        velocity = torch.lerp(state["velocity"], (centers - last_centers) / sides, config.rate)
+        ahead = (config.gain * velocity).clamp(-config.largest, config.largest) * sides
+        search_boxes_xyxy = boxes_from_centers(centers + ahead, sizes)
+        return replace(selection, search_boxes_xyxy=search_boxes_xyxy), {"velocity": velocity}
 
 
 class Hold(TrackLink):
