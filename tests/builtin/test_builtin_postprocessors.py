@@ -232,6 +232,13 @@ def test_holding_keeps_the_last_box_of_unsure_rows_only(make_context: ContextMak
     assert torch.equal(held.scores, selection.scores)
 
 
+def test_holding_leaves_a_search_that_goes_ahead_to_sure_rows(make_context: ContextMaker) -> None:
+    ahead = LAST + 7
+    selection = replace(select(LAST.expand(2, 4) + 5, torch.tensor([0.1, 0.9])), search_boxes_xyxy=ahead.expand(2, 4))
+    held, _ = Hold(HoldConfig(threshold=0.5)).step(selection, {}, make_context(LAST.expand(2, 4)))
+    assert torch.equal(held.search_boxes_xyxy, torch.cat((LAST, ahead)))
+
+
 @pytest.mark.parametrize("link", [SmoothSize(SmoothSizeConfig()), Clip(ClipConfig()), Hold(HoldConfig())])
 def test_track_links_leave_all_but_the_boxes_alone(link: TrackLink, make_context: ContextMaker) -> None:
     selection = replace(select(LAST, torch.tensor([0.1])), shape_index=torch.tensor([1]), flags={"lost": torch.ones(1)})

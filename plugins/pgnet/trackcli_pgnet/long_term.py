@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from trackcli.builtin.postprocessors.track import frame_geometry, with_boxes
+from trackcli.builtin.postprocessors.track import with_last_boxes
 from trackcli.contracts.components import TrackLink
 from trackcli.contracts.context import Context, StartContext
 from trackcli.contracts.predictions import Selection
@@ -43,10 +43,8 @@ class LongTerm(TrackLink):
         unsure = selection.scores < self.config.lost_below
         lost = unsure | ((state["lost_frames"] > 0) & (selection.scores <= self.config.found_above))
         lost_frames = torch.where(lost, state["lost_frames"] + 1, 0)
-        last_xyxy = frame_geometry(context).previous_boxes_xyxy
-        boxes_xyxy = torch.where(unsure.unsqueeze(-1), last_xyxy, selection.boxes_xyxy)
         followed = replace(
-            with_boxes(selection, boxes_xyxy),
+            with_last_boxes(selection, unsure, context),
             shape_index=self._shape_index(lost_frames),
             flags={**selection.flags, LOST: lost},
         )

@@ -21,6 +21,17 @@ def with_boxes(selection: Selection, boxes_xyxy: Tensor) -> Selection:
     return replace(selection, boxes_xyxy=boxes_xyxy, search_boxes_xyxy=boxes_xyxy)
 
 
+def with_last_boxes(selection: Selection, unsure: Tensor, context: Context) -> Selection:
+    """The rows ``unsure`` ``(B,)`` keep the last box and are searched around it; the rest is as it was."""
+    last_xyxy = frame_geometry(context).previous_boxes_xyxy
+    rows = unsure.unsqueeze(-1)
+    return replace(
+        selection,
+        boxes_xyxy=torch.where(rows, last_xyxy, selection.boxes_xyxy),
+        search_boxes_xyxy=torch.where(rows, last_xyxy, selection.search_boxes_xyxy),
+    )
+
+
 def frame_geometry(context: Context) -> FrameGeometry:
     """The frame's geometry, which every track link needs.
 
@@ -71,7 +82,7 @@ class Motion(TrackLink):
 
     ``v = (1 - rate) · v + rate · (c - c_last) / s``, the mean motion of the centre in sides of the target,
     ``s = sqrt(w · h)``. A window then prefers what moves on as it did before. It comes behind links that change the
-    box, which put the search around it; ``hold`` and its like come last and search around what they hold.
+    box, which put the search around it; ``hold`` and its like may follow, and search around what they hold.
     """
 
     def __init__(self, config: MotionConfig) -> None:
@@ -103,6 +114,4 @@ class Hold(TrackLink):
 
     def step(self, selection: Selection, state: State, context: Context) -> tuple[Selection, State]:
         """Choose, row by row, between the new box and the last."""
-        sure = (selection.scores >= self.threshold).unsqueeze(-1)
-        boxes = torch.where(sure, selection.boxes_xyxy, frame_geometry(context).previous_boxes_xyxy)
-        return with_boxes(selection, boxes), state
+        return with_last_boxes(selection, selection.scores < self.threshold, context), state
