@@ -16,13 +16,22 @@ here=$(cd "$(dirname "$0")/../.." && pwd)
 # 1. What tuning may look at is held back; the rest becomes one crop cache: OUT/dev, OUT/train, OUT/cache, OUT/split.json.
 python "$here/benchmarks/dev_set.py" --data "$data" -o "$out" --cache ${DEV_OPTIONS-}
 
-# 2. Training, with every setting in the preset. A run that was interrupted goes on where it stopped.
-if [ -f "$out/run/config.toml" ]; then
-    trackcli train --resume -o "$out/run" --val "$out/dev"
-else
-    trackcli train --preset default --data "$out/cache" --val "$out/dev" -o "$out/run" \
-        ${backbone:+--init-backbone "$backbone"} ${TRAIN_OPTIONS-}
-fi
+# 2. Training in two runs: from the backbone's weights with gentle changes of the crops, then on with the preset's, where
+#    everything but stem and layer1 learns from the first step. A run that was interrupted goes on where it stopped.
+train() {
+    local run=$1
+    shift
+    if [ -f "$run/config.toml" ]; then
+        trackcli train --resume -o "$run" --val "$out/dev"
+    else
+        trackcli train --preset default --data "$out/cache" --val "$out/dev" -o "$run" "$@" ${TRAIN_OPTIONS-}
+    fi
+}
+train "$out/first" ${backbone:+--init-backbone "$backbone"} \
+    --set sampler.template.low_resolution=0.2 --set sampler.search.low_resolution=0.3 --set sampler.search.aspect=0.2 \
+    --set sampler.search.rotation=15 --set sampler.search.blur=0.25 --set sampler.search.bend=0
+train "$out/run" --init-from "$out/first" --steps 4000 --seed 1 \
+    --set train.learning_rate=7e-4 --set 'train.unfreeze={layer2=0,layer3=0}'
 
 # 3. The tracker is one file: its weights as fp16, the whole recipe in its header.
 cp "$out/run/tracker.safetensors" "$out/default.safetensors"
