@@ -30,11 +30,11 @@ train() {
 train "$out/first" ${backbone:+--init-backbone "$backbone"} \
     --set sampler.template.low_resolution=0.2 --set sampler.search.low_resolution=0.3 --set sampler.search.aspect=0.2 \
     --set sampler.search.rotation=15 --set sampler.search.blur=0.25 --set sampler.search.bend=0
-train "$out/run" --init-from "$out/first" --steps 4000 --seed 1 \
+train "$out/second" --init-from "$out/first" --steps 4000 --seed 1 \
     --set train.learning_rate=7e-4 --set 'train.unfreeze={layer2=0,layer3=0}'
 
-# 3. The tracker is one file: its weights as fp16, the whole recipe in its header.
-cp "$out/run/tracker.safetensors" "$out/default.safetensors"
+# 3. The tracker is one file: the mean of both runs' weights as fp16, the second's whole recipe in its header.
+trackcli trackers average "$out/second" "$out/first" -o "$out/default.safetensors" --force
 
 # 4. Figures: success on what was held back, and whether the score tells that the target is gone.
 trackcli eval --tracker "$out/default.safetensors" --dataset folder --root "$out/dev" -o "$out/results" ${EVAL_OPTIONS-}

@@ -14,8 +14,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+
+from trackcli.composition.files import read_header
 
 
 def trackcli(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -129,6 +132,32 @@ def test_a_variant_tracks_with_other_links(untrained_tracker: Path, images: Path
     again = trackcli("trackers", "variant", untrained_tracker, "-o", path)
     assert again.stderr == f"error: --output {path} exists; choose another name or overwrite it with --force\n"
     assert track(path, images).returncode == 0
+
+
+def test_an_average_holds_the_mean_of_the_weights(untrained_tracker: Path, tmp_path: Path) -> None:
+    tensors = {name: tensor.float() for name, tensor in load_file(untrained_tracker).items()}
+    with safe_open(untrained_tracker, framework="pt") as file:
+        header = file.metadata()
+    other, mean = tmp_path / "other.safetensors", tmp_path / "mean.safetensors"
+    save_file({name: tensor * 3 + 1 for name, tensor in tensors.items()}, other, metadata=header)
+    done = trackcli("trackers", "average", untrained_tracker, other, "-o", mean, "--json")
+    assert json.loads(done.stdout) == {"file": str(mean), "averaged": [str(untrained_tracker), str(other)]}, done.stderr
+    for name, tensor in load_file(mean).items():
+        torch.testing.assert_close(tensor.float(), tensors[name] * 2 + 0.5, rtol=1e-3, atol=1e-3)
+    assert read_header(mean).provenance["averaged"] == [str(untrained_tracker), str(other)]
+
+
+@pytest.mark.parametrize(
+    ("others", "complaint"),
+    [([], "one tracker has no mean; expected two or more"), (["fast"], "have different parts")],
+)
+def test_what_has_no_mean_is_refused(
+    untrained_tracker: Path, tmp_path: Path, others: list[str], complaint: str
+) -> None:
+    done = trackcli("trackers", "average", untrained_tracker, *others, "-o", tmp_path / "mean.safetensors")
+    assert done.returncode == 2
+    assert complaint in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "mean.safetensors").exists()
 
 
 NAMESAKE = """

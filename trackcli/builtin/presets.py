@@ -68,7 +68,6 @@ DEFAULT: dict[str, Any] = {
         {"name": "select"},
         {"name": "smooth-size", "rate": 1.0},
         {"name": "clip"},
-        {"name": "motion"},
     ],
     "crop": {"template_size": 128, "search_size": 288, "context": 0.5},
     "sampler": {
@@ -121,7 +120,6 @@ FAST: dict[str, Any] = {
         {"name": "select"},
         {"name": "smooth-size", "rate": 0.6},
         {"name": "clip"},
-        {"name": "motion"},
     ],
     "crop": {"template_size": 128, "search_size": 256, "context": 0.5},
     "sampler": {**DEFAULT["sampler"], "search": {**DEFAULT["sampler"]["search"], "shift": 64}},

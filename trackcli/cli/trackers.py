@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from trackcli.cli.completion import completion_of
-from trackcli.cli.trackers_edit import figures, variant
+from trackcli.cli.trackers_edit import average, figures, variant
 
 if TYPE_CHECKING:
     from trackcli.host.registry import Provided
@@ -28,6 +28,7 @@ app = typer.Typer(
 
 app.command("figures")(figures)
 app.command("variant")(variant)
+app.command("average")(average)
 
 
 @app.command("list")

@@ -22,7 +22,7 @@ class Bf16Model(TrackerModel):
     """A network whose backbone, matcher and head compute in bfloat16 where their operations allow it.
 
     What they hand on is float32 again, so links, boxes and positions lose nothing further. Convolutions take half the
-    time on processors with bfloat16 instructions, and more than before on those without.
+    time on processors with bfloat16 instructions, and longer than before on those without.
     """
 
     @classmethod

@@ -123,8 +123,8 @@ def load(name_or_file: str | Path, *, device: str = "auto", precision: str = "fp
     Args:
         name_or_file: The name of an installed tracker (``default``), a ``.safetensors`` file, or a run folder.
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        precision: ``fp32``, or ``bf16``: about twice as fast where the processor has instructions for it, and a little
-            less exact.
+        precision: ``fp32``, or ``bf16``: up to 1.8 times as fast where the processor has instructions for it, and a
+            little less exact.
 
     Raises:
         UnknownNameError: if there is no such name or file.
