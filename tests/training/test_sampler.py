@@ -94,7 +94,7 @@ def test_another_sampler_keeps_the_augmentation_and_drops_what_only_the_old_one_
     completed = complete_layers(layers, registry)
     planned = plan(completed.recipe, registry)
     assert planned.sampler_config.search.shift == 11
-    assert planned.sampler_config.search.rotation == 15  # of preset default
+    assert planned.sampler_config.search.rotation == 20  # of preset default
     origins = recipe_origins(completed, planned)
     assert origins["sampler.name"] == "--sampler first-frames"
     assert origins["sampler.search.shift"] == "--config mine.toml"
