@@ -177,6 +177,25 @@ def test_a_composed_tracker_is_evaluated(root: Path, tmp_path: Path, untrained_t
     assert np.isfinite(boxes).all()
 
 
+def test_bf16_is_what_all_processes_compute_in(root: Path, tmp_path: Path, untrained_tracker: Path) -> None:
+    boxes = {}
+    for name, options in {
+        "fp32": (),
+        "bf16": ("--precision", "bf16"),
+        "jobs": ("--precision", "bf16", "--jobs", 2),
+    }.items():
+        output = tmp_path / name
+        done = run_eval(
+            "--root", root, "--tracker", untrained_tracker, "--device", "cpu", "-o", output, "--json", *options
+        )
+        assert done.returncode == 0, done.stderr or done.stdout
+        assert json.loads(done.stdout)["precision"] == ("fp32" if name == "fp32" else "bf16")
+        boxes[name] = np.loadtxt(output / "folder" / "untrained" / "moves.txt", delimiter=",")
+    assert (boxes["fp32"] != boxes["bf16"]).any()
+    np.testing.assert_allclose(boxes["jobs"], boxes["bf16"], atol=0.05)
+    assert np.abs(boxes["jobs"] - boxes["fp32"]).max() > 0.05
+
+
 def table_row(done: subprocess.CompletedProcess[str], name: str) -> list[str]:
     """Cells of a row after its name."""
     return next(line.split()[1:] for line in done.stdout.splitlines() if line.split()[:1] == [name])

@@ -150,6 +150,13 @@ def test_an_average_holds_the_mean_of_the_weights(untrained_tracker: Path, tmp_p
     assert read_header(mean).provenance["averaged"] == [str(untrained_tracker), str(other)]
 
 
+def test_figures_measured_on_one_are_not_claimed_for_the_mean(tmp_path: Path) -> None:
+    mean = tmp_path / "mean.safetensors"
+    assert trackcli("trackers", "average", "fast", "fast", "-o", mean).returncode == 0
+    assert "figures" not in read_header(mean).provenance
+    assert read_header(mean).provenance["seed"] == 2  # of the tracker named first
+
+
 @pytest.mark.parametrize(
     ("others", "complaint"),
     [([], "one tracker has no mean; expected two or more"), (["fast"], "have different parts")],

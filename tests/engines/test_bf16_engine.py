@@ -8,6 +8,7 @@ import torch
 
 import trackcli
 from trackcli.contracts.context import Context
+from trackcli.contracts.predictions import PointOutput
 from trackcli.engines.eager import optimised
 from trackcli.engines.precision import Bf16Model, in_float32
 from trackcli.errors import UsageError
@@ -24,10 +25,11 @@ def test_what_the_network_hands_on_is_float32() -> None:
         search = model.branch(torch.rand(1, 3, 256, 256) * 255)
         embedding = model.embed(template)
         output = model.predict(embedding.kernel, Context(search=search)).output
+    assert isinstance(output, PointOutput)
     found = [level.map for level in search.features.values()] + list(embedding.kernel.values())
-    found += [output.logits, output.distances]  # type: ignore[attr-defined]  # PointOutput
+    found += [output.logits, output.distances]
     assert {tensor.dtype for tensor in found if tensor.is_floating_point()} == {torch.float32}
-    assert output.logits.ne(output.logits.bfloat16().float()).sum() == 0  # type: ignore[attr-defined]  # it did round
+    assert torch.equal(output.logits, output.logits.bfloat16().float())  # it did round
 
 
 def test_only_bfloat16_tensors_are_changed() -> None:

@@ -58,7 +58,11 @@ def test_the_commands_of_the_default_tracker_run_from_data_to_figures(data: Path
         ["bash", SCRIPT, data, out], capture_output=True, text=True, check=False, env=environment, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    assert read_header(out / "default.safetensors").recipe.preset == "default"
+    header = read_header(out / "default.safetensors")
+    assert header.recipe.preset == "default"
+    assert header.provenance["averaged"] == [str(out / run / "tracker.safetensors") for run in ("second", "first")]
+    assert read_header(out / "first" / "tracker.safetensors").recipe.sampler.settings["search"]["rotation"] == 15
+    assert header.recipe.train.seed == 1
     assert set(json.loads((out / "split.json").read_text())["videos"]) == {"otb_Man"}
     assert json.loads((out / "gone.json").read_text())["score"]["all"]["clips"] == 2
     assert any((out / "results").rglob("*.json")) or any((out / "results").rglob("*.csv"))

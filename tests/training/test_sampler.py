@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 
@@ -18,13 +19,14 @@ from trackcli.composition.files import load_tracker, read_header, save_tracker
 from trackcli.composition.plan import plan
 from trackcli.composition.record import full_recipe, recipe_origins
 from trackcli.config.origins import Layer
-from trackcli.config.recipe import Recipe
-from trackcli.config.sampling import PairsConfig, SamplerConfig
+from trackcli.config.recipe import CropConfig, Recipe
+from trackcli.config.sampling import AugmentConfig, PairsConfig, SamplerConfig
 from trackcli.errors import ConfigError, UnknownNameError
 from trackcli.host.registry import installed
 from trackcli.host.specs import SamplerSpec
 from trackcli.testing.registries import registry_of
 from trackcli.training.loader import make_loader
+from trackcli.training.sampler import crop_settings
 
 SMALL = ("crop.template_size=63", "crop.search_size=127", "train.batch=4", "head.hidden=8", "matcher.channels=8")
 
@@ -150,3 +152,9 @@ def test_every_setting_of_the_sampler_is_written_out() -> None:
     recipe: Recipe = full_recipe(planned)
     settings: Iterable[str] = recipe.sampler.settings
     assert set(settings) == set(PairsConfig.model_fields)
+
+
+def test_every_change_of_the_cut_crops_reaches_them() -> None:
+    changes = {"shift": 1.0, "scale": 0.2, "aspect": 0.3, "rotation": 4.0, "low_resolution": 0.5, "bend": 0.06}
+    settings = crop_settings(CropConfig(), SamplerConfig(search=AugmentConfig(**changes)))
+    assert asdict(settings.search) == changes
