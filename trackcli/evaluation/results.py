@@ -117,7 +117,8 @@ class ResultStore:
         if path.is_file() and _read_identity(path) != fingerprint:
             raise UsageError(
                 f"{self.folder} holds results of another tracker of this name; expected the same weights and precision "
-                "as before; choose another --output, name this one with --tracker NAME=FILE, or replace them with --force"
+                "as before; choose another --output, name this one with --tracker NAME=FILE, or replace them with "
+                "--force"
             )
 
     def has(self, sequence: str, repetitions: int = 1) -> bool:
