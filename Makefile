@@ -12,8 +12,9 @@ STAMP    := $(VENV)/installed
 PEERS := .venv-peers
 
 # Tests run in parallel processes, at most eight since each loads torch; more than one thread in each would only get in
-# the others' way. A file's tests stay together, for they share what is slow to prepare.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile
+# the others' way. A file's tests stay together, for they share what is slow to prepare. A process that a hanging test
+# took with it is not started again: it would be given the same test.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 8 --max-worker-restart 0 --dist loadfile
 
 .PHONY: help setup demo test test-peers lint pytest wheels clean
 .DEFAULT_GOAL := help
