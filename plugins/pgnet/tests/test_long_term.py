@@ -14,8 +14,9 @@ from trackcli_pgnet.config import LongTermConfig
 from trackcli_pgnet.long_term import LOST, LongTerm
 
 import trackcli
-from trackcli.builtin.config import SelectConfig
+from trackcli.builtin.config import MotionConfig, SelectConfig
 from trackcli.builtin.postprocessors.select import SelectBest
+from trackcli.builtin.postprocessors.track import Motion
 from trackcli.composition.model import TrackerModel
 from trackcli.composition.variants import write_variant
 from trackcli.config.component import Normalisation
@@ -228,6 +229,18 @@ def test_another_target_of_the_session_is_not_disturbed(
     centers, sizes, _ = long_term
     assert (distances(centers, 1) < SIDE / 2).all()
     assert not sizes[:, 1].any()
+
+
+def test_behind_motion_it_holds_the_last_box_and_finds_the_target_again() -> None:
+    """What lies ahead of a target that is gone is not searched; what comes back is followed though it jumped."""
+    long_term = LongTerm(LongTermConfig(lost_below=0.8, found_above=0.9))
+    centers, sizes, _ = follow([("motion", Motion(MotionConfig())), ("long-term", long_term)])
+    away = distances(centers, 0)
+    assert (away[: GONE.start - 1] < SIDE / 2).all()
+    assert (away[BACK - 1 :] < SIDE / 2).all()
+    assert (centers[list(np.array(GONE) - 1), 0] == centers[GONE.start - 2, 0]).all()
+    assert sizes[:, 0].tolist() == [0] * GONE.start + [1] * len(GONE) + [0] * (19 - GONE.start - len(GONE))
+    assert (distances(centers, 1) < SIDE / 2).all()
 
 
 def test_without_the_link_it_stays_lost() -> None:
