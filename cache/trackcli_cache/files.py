@@ -19,11 +19,12 @@ LOCK_NAME = ".lock"
 def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Write a file so that under its name there is either nothing, the old content or all of the new.
 
+    No other file is touched, whatever its name.
+
     Raises:
         CacheError: if it cannot be written (disk full, no permission); nothing is left behind.
     """
-    _write_part(path.with_name(path.name + PART_SUFFIX), path, content)
-    publish(path.with_name(path.name + PART_SUFFIX), path)
+    publish(write_beside(path, content), path)
 
 
 def write_beside(path: Path, content: bytes | memoryview) -> Path:

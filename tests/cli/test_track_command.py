@@ -232,10 +232,21 @@ def test_errors_are_json_with_json(clip):
     assert json.loads(done.stdout)["exit_code"] == 2
 
 
-def test_the_source_is_never_overwritten(clip):
-    done = run(clip, "--init", BOX, "--save-video", clip, "--force")
+def test_the_source_is_never_overwritten(clip, tmp_path):
+    copy = tmp_path / "moving.mp4"
+    copy.write_bytes(clip.read_bytes())
+    for source in (copy, tmp_path / "mov*.mp4"):
+        done = run(source, "--init", BOX, "--save-video", copy, "--force")
+        assert done.returncode == 2
+        assert "is the source itself" in done.stderr
+    assert copy.read_bytes() == clip.read_bytes()
+
+
+def test_two_outputs_cannot_have_one_name(clip, tmp_path):
+    video = tmp_path / "out.mp4"
+    done = run(clip, "--init", BOX, "-o", video, "--save-video", tmp_path / "." / "out.mp4")
     assert done.returncode == 2
-    assert "is the source itself" in done.stderr
+    assert f"output '{video}' is given to both -o and --save-video; choose another name for one" in done.stderr
 
 
 def test_probable_corners_get_a_hint(clip, untrained_tracker):

@@ -67,6 +67,39 @@ def test_a_connection_that_always_breaks_is_given_up_after_the_reconnects(server
     assert len(said) == 2
 
 
+def with_padding(clip: Path, folder: Path) -> bytes:
+    """The clip as Matroska, with twice its length of nothing (an EBML void) behind its last frame."""
+    import av
+
+    path = folder / "padded.mkv"
+    with av.open(str(clip)) as video, av.open(str(path), "w") as copy:
+        stream = copy.add_stream_from_template(video.streams.video[0])
+        for packet in video.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                copy.mux(packet)
+    content = path.read_bytes()
+    nothing = bytes(2 * len(content))
+    void = b"\xec\x01" + len(nothing).to_bytes(7) + nothing
+    at = content.index(bytes.fromhex("18538067")) + 5  # the segment's identifier, and the length's first byte
+    length = int.from_bytes(content[at : at + 7]) + len(void)
+    return content[:at] + length.to_bytes(7) + content[at + 7 :] + void
+
+
+def test_a_connection_lost_behind_the_last_frame_is_no_error(server, clip, tmp_path):
+    server.content = with_padding(clip, tmp_path)
+    said: list[str] = []
+    with open_source(server.url("drop-once"), warn=said.append, stream=QUICK) as source:
+        frames = list(source)
+    assert [frame.index for frame in frames] == list(range(FRAMES))
+    assert [line.partition(" broke off ")[2] for line in said] == ["(Input/output error); connecting again, 1 of 1"]
+
+
+def test_a_start_beyond_the_end_is_named(server):
+    with pytest.raises(InputDataError, match=r"--start 40 is beyond 'http.*', which has 40 frames; choose 0 to 39"):
+        open_source(server.url("whole"), start=FRAMES, warn=pytest.fail, stream=QUICK)
+
+
 def test_what_was_tracked_before_a_stall_is_kept_and_exit_is_3(run, server, tmp_path, untrained_tracker):
     boxes, video = tmp_path / "boxes.csv", tmp_path / "tracked.mp4"
     options = ("--init", BOX, "--tracker", untrained_tracker, "-o", boxes, "--save-video", video)

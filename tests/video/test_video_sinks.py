@@ -101,7 +101,8 @@ def test_until_it_is_closed_the_final_name_does_not_exist(tmp_path):
     with VideoSink(path, 25, (64, 48)) as sink:
         sink.write(numbered(1))
         assert not path.exists()
-        assert (tmp_path / "out.part.mp4").exists()
+        (part,) = tmp_path.iterdir()
+        assert part.match("out.*.part.mp4")
     assert path.exists()
 
 
@@ -196,6 +197,17 @@ def test_a_finished_video_whose_name_is_taken_by_a_folder_is_kept_beside_it(tmp_
     sink = VideoSink(path, 25, (64, 48))
     sink.write(numbered(1))
     path.mkdir()
-    with pytest.raises(TrackcliError, match=r"writing video '.*out\.mp4' failed: Is a directory"):
+    with pytest.raises(
+        TrackcliError, match=r"writing video '.*out\.mp4' failed: Is a directory; the whole video is in"
+    ):
         sink.close()
-    assert len(read(tmp_path / "out.part.mp4")) == 1
+    (part,) = tmp_path.glob("out.*.part.mp4")
+    assert len(read(part)) == 1
+
+
+def test_no_other_file_is_touched(tmp_path):
+    for name in ("out.part.mp4", "out.mp4.part"):
+        (tmp_path / name).write_text("precious")
+    write(tmp_path / "out.mp4", [numbered(1)])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "out.mp4.part", "out.part.mp4"]
+    assert (tmp_path / "out.part.mp4").read_text() == (tmp_path / "out.mp4.part").read_text() == "precious"

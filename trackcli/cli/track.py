@@ -169,10 +169,11 @@ class _Outputs:
         """Refuse names that cannot be written, before any work is done.
 
         Raises:
-            UsageError: for a file that exists, a folder, an unknown suffix, a missing folder, the source itself, or a
-                stdout that is closed.
+            UsageError: for a file that exists, a folder, an unknown suffix, a missing folder, the source itself, one
+                name for two outputs, or a stdout that is closed.
         """
         from trackcli.video.outputs import find_sink
+        from trackcli.video.sources import is_read_by
 
         if self.csv_on_stdout and sys.stdout is None:
             raise UsageError(
@@ -184,10 +185,12 @@ class _Outputs:
             from trackcli.video.sinks import check_video_path
 
             check_video_path(self.video)
+        if self.results is not None and self.video is not None and self.results.resolve() == self.video.resolve():
+            raise UsageError(f"output '{self.video}' is given to both -o and --save-video; choose another name for one")
         for path in filter(None, (self.results, self.video)):
             if not path.parent.is_dir():
                 raise UsageError(f"output '{path}' has no folder to be in; create '{path.parent}' first")
-            if path.exists() and Path(source).exists() and path.samefile(source):
+            if is_read_by(path, source):
                 raise UsageError(f"output '{path}' is the source itself; choose another name")
             if path.is_dir():
                 raise UsageError(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trackcli.errors import InputDataError
-from trackcli.video.frames import Frame, FrameSource, LimitedWarnings, Warn
+from trackcli.video.frames import Frame, FrameSource, LimitedWarnings, Warn, start_is_beyond
 from trackcli.video.ledger import TimestampLedger
 from trackcli.video.orientation import orientation_of
 
@@ -55,9 +55,14 @@ def open_video(path: Path, *, start: int, end: int | None, warn: Warn) -> FrameS
         container.close()
         raise InputDataError(f"'{path}' has no video stream that can be decoded; expected a video file")
     reader = VideoReader(path.name, container, stream, warn, reopen=lambda: _open_container(path))
+
+    def frames() -> Iterator[Frame]:
+        yield from reader.frames(start, end)
+        reader.check_start(start)
+
     return FrameSource(
         path.name,
-        reader.frames(start, end),
+        frames(),
         fps=reader.fps,
         frame_count=reader.count_between(start, end),
         close=container.close,
@@ -128,6 +133,7 @@ class VideoReader:
 
     Attributes:
         fps: Mean frames per second, if the container knows.
+        count: How many frames :meth:`frames` has come past, those before ``start`` too.
         broke_off: What ended the reading before the end, once :meth:`frames` has stopped; ``None`` at a regular end.
     """
 
@@ -139,6 +145,7 @@ class VideoReader:
         self._stream = stream
         self._warn = warn
         self._reopen = reopen
+        self.count = 0
         self.broke_off: Exception | None = None
         self._warn_of_frame = LimitedWarnings(warn)
         self._discarded = 0
@@ -163,21 +170,30 @@ class VideoReader:
     def frames(self, start: int, end: int | None) -> Iterator[Frame]:
         """Frames from ``start`` to before ``end``."""
         clock = _Clock(self._stream.time_base, self.fps)
-        count, latest_s = 0, 0.0
+        latest_s = 0.0
         for index, slot in enumerate(self._slots()):
             if end is not None and index >= end:
                 return
-            count = index + 1
+            self.count = index + 1
             time_s = clock.seconds(index, slot.timestamp)
             latest_s = time_s
             if index >= start:
                 yield Frame(index, time_s, self._image(index, slot.picture))
         if self.broke_off is None or self._reopen is not None:  # what a stream lacks is said by who connects again
-            self._warn_of_early_end(count, latest_s)
-        if 0 < count <= start and self.broke_off is None:
-            raise InputDataError(
-                f"--start {start} is beyond '{self._name}', which has {count} frames; choose 0 to {count - 1}"
-            )
+            self._warn_of_early_end(self.count, latest_s)
+
+    def check_start(self, start: int, *, before: int = 0) -> None:
+        """Once all has been read: whether there was a frame ``start``.
+
+        Args:
+            start: Its number.
+            before: How many frames came before the first of this container.
+
+        Raises:
+            InputDataError: if it regularly ended before.
+        """
+        if 0 < self.count <= start - before and self.broke_off is None:
+            raise start_is_beyond(start, self._name, before + self.count)
 
     def _warn_of_early_end(self, count: int, latest_s: float) -> None:
         """Compare what was read with what the header promises: frames if it counts them, else seconds."""

@@ -53,6 +53,11 @@ class StreamSettings:
             raise UsageError(f"--reconnects {self.reconnects} makes no sense; expected a number from 0 to 1000")
 
 
+def start_is_beyond(start: int, name: str, count: int) -> InputDataError:
+    """The error that a source has fewer frames than ``--start`` asks for."""
+    return InputDataError(f"--start {start} is beyond '{name}', which has {count} frames; choose 0 to {count - 1}")
+
+
 class FrameSource:
     """Frames one after the other, read as they are asked for; iterate once, close at the end.
 

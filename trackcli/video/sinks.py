@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -27,8 +28,8 @@ _BT709 = 1  # the number that H.264 and FFmpeg give to ITU-R BT.709, for matrix,
 class VideoSink:
     """An H.264 video: yuv420p, even size, index at the front (fast start), frame times kept.
 
-    It is written beside the target as ``NAME.part.mp4`` and renamed in :meth:`close`, so the final name never holds
-    a broken file. Use it as a context manager: leaving the block, also through Ctrl-C or an error, closes it.
+    It is written beside the target under a name that nothing else has, ``NAME.….part.mp4``, and renamed in
+    :meth:`close`, so the final name never holds a broken file. Use it as a context manager: leaving the block, also through Ctrl-C or an error, closes it.
 
     Args:
         path: The video to write; an existing one is replaced. The suffix chooses the container.
@@ -48,7 +49,7 @@ class VideoSink:
     def __init__(self, path: Path, fps: float, size_wh: tuple[int, int]) -> None:
         check_video_path(path)
         self.path = path
-        self._part = path.with_name(f"{path.stem}.part{path.suffix}")
+        self._part = path.with_name(f"{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
         self._size_wh = (size_wh[0] + size_wh[0] % 2, size_wh[1] + size_wh[1] % 2)
         self._fps = fps
         self._count = 0
@@ -129,14 +130,15 @@ class VideoSink:
         try:
             yield
         except (av.error.FFmpegError, OSError) as error:
-            if self._open is not None:  # else the video is whole, and only its last name is refused
+            remedy = f"the whole video is in '{self._part}'"
+            if self._open is not None:  # else it is whole, and only its last name is refused
                 container, self._open = self._open, None
                 with suppress(av.error.FFmpegError, OSError):
                     container.close()
                 self._part.unlink(missing_ok=True)
+                remedy = "make room, or choose another place, and run again"
             raise TrackcliError(
-                f"writing video '{self.path}' failed: {getattr(error, 'strerror', None) or error}; "
-                "make room, or choose another place, and run again"
+                f"writing video '{self.path}' failed: {getattr(error, 'strerror', None) or error}; {remedy}"
             ) from error
 
     def __enter__(self) -> Self:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trackcli.errors import InputDataError, UsageError
 from trackcli.redaction import is_url
-from trackcli.video.frames import Frame, FrameSource, StreamSettings, Warn
+from trackcli.video.frames import Frame, FrameSource, StreamSettings, Warn, start_is_beyond
 from trackcli.video.images import is_image_name, read_frames, sort_images
 
 __all__ = ["Frame", "FrameSource", "StreamSettings", "open_source"]
@@ -74,6 +74,18 @@ def is_camera(source: str) -> bool:
     return source.isascii() and source.isdigit() and len(source) <= 4
 
 
+def is_read_by(path: Path, source: str) -> bool:
+    """Whether a file is what frames are read from: the source itself, or one of what its pattern matches."""
+    if not path.is_file() or is_url(source):
+        return False
+    named = [Path(source)] if _exists(Path(source)) else [Path(match) for match in _matches(source)]
+    return any(_exists(each) and path.samefile(each) for each in named)
+
+
+def _matches(pattern: str) -> list[str]:
+    return glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
@@ -118,7 +130,7 @@ def _open_file(path: Path, start: int, end: int | None, warn: Warn) -> FrameSour
 
 
 def _open_pattern(pattern: str, start: int, end: int | None, warn: Warn) -> FrameSource:
-    matches = [Path(match) for match in glob.glob(pattern, recursive=True)]  # noqa: PTH207 - Path.glob takes no absolute pattern
+    matches = [Path(match) for match in _matches(pattern)]
     paths = sort_images(matches)
     if paths:
         return _open_images(pattern, paths, start, end, warn)
@@ -130,6 +142,6 @@ def _open_pattern(pattern: str, start: int, end: int | None, warn: Warn) -> Fram
 def _open_images(name: str, paths: list[Path], start: int, end: int | None, warn: Warn) -> FrameSource:
     count = len(paths)
     if start >= count:
-        raise InputDataError(f"--start {start} is beyond '{name}', which has {count} frames; choose 0 to {count - 1}")
+        raise start_is_beyond(start, name, count)
     numbers = range(start, count if end is None else min(end, count))
     return FrameSource(name, read_frames(paths, numbers, warn), fps=None, frame_count=len(numbers), warn=warn)

@@ -153,10 +153,13 @@ class _Stream:
                     )
                     yield Frame(frame.index + offset, latest_s, frame.image)
                 yield from _taken(warnings)
+                if is_live:
+                    next_index = max(next_index, offset + reader.count)  # frames before --start are past as well
             is_first = False
             if (end is not None and next_index >= end) or (
                 reader.broke_off is None and not _never_ends(self._url, is_live)
             ):
+                reader.check_start(start, before=offset)
                 return
             if is_live and time.monotonic() - began > 2 * self._settings.timeout_s:
                 failures = 0
