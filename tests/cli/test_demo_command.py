@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-import trackcli
 from trackcli.cli import demo as demo_module
+from trackcli.foreign import loading
 
 
 def run(*arguments, cwd):
@@ -51,6 +51,12 @@ def test_json_prints_one_object_and_nothing_else(untrained_tracker, tmp_path):
     assert (tmp_path / result["contact_sheet"]).is_file()
 
 
+def test_a_tracker_without_weights_here_takes_part_too(tmp_path):
+    done = run("--frames", 3, "--tracker", "mil", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert frames_of(tmp_path / "demo-output" / "track.mp4") == 3
+
+
 def test_an_output_that_is_a_file_is_refused_before_any_work(tmp_path):
     (tmp_path / "taken").write_text("")
     done = run("-o", "taken", cwd=tmp_path)
@@ -70,9 +76,9 @@ class Oracle:
     def __init__(self, boxes_xywh, shift):
         self.boxes_xywh, self.shift, self.frame = boxes_xywh, shift, 0
 
-    def start(self, image, box_xywh):
+    def start(self, image, boxes_xywh):
         assert image.dtype == np.uint8
-        assert np.array_equal(box_xywh, self.boxes_xywh[0])
+        assert np.array_equal(boxes_xywh, self.boxes_xywh[:1])
 
     def update(self, image):
         self.frame += 1
@@ -84,7 +90,7 @@ class Oracle:
 @pytest.mark.parametrize(("shift", "expected"), [(0.0, "1.00"), (0.5, "0.33"), (2.0, "0.00")])
 def test_the_mean_overlap_leaves_out_the_first_frame(tmp_path, monkeypatch, capsys, shift, expected):
     truth = demo_module._sequence(demo_module.DEMO_SEED, 3).boxes_xywh
-    monkeypatch.setattr(trackcli, "load", lambda name, *, device: Oracle(truth, shift), raising=False)
+    monkeypatch.setattr(loading, "load_video_tracker", lambda name, *, device: Oracle(truth, shift))
     demo_module.demo(
         output=tmp_path,
         seed=demo_module.DEMO_SEED,

@@ -17,8 +17,9 @@ from torch import Tensor
 import trackcli
 from trackcli.composition.build import build_model
 from trackcli.composition.defaults import complete
-from trackcli.composition.files import HEADER_KEY, count_parameters, load_tracker, read_header, save_tracker
+from trackcli.composition.files import count_parameters, load_tracker, read_header, save_tracker
 from trackcli.composition.plan import Plan, plan
+from trackcli.composition.raw_header import HEADER_KEY
 from trackcli.errors import ConfigError, InputDataError, TrackcliError, UnknownNameError
 from trackcli.host.registry import installed
 

@@ -24,11 +24,11 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         postprocessor=[{"name": "cosine-window", "influence": 0.3}, "select", "clip"],
         device="cpu",
     )
-    tracker.save(path, provenance={"steps": 7})
+    tracker.save(path, provenance={"steps": 7, "figures": {"auc": 0.7}})
     return path
 
 
-def test_links_are_added_and_set_and_weights_and_facts_stay(source: Path, tmp_path: Path) -> None:
+def test_links_are_added_and_set_and_weights_and_facts_stay_but_what_was_measured(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "variant.safetensors"
     links = write_variant(
         source,

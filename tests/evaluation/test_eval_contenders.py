@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from trackcli.composition.figures import Figures, write_figures
+from trackcli.composition.variants import write_variant
 from trackcli.errors import TrackcliError, UsageError
 from trackcli.evaluation.contenders import load_contender, load_contenders
+from trackcli.host.registry import installed
 
 
 def test_hold_is_a_baseline() -> None:
@@ -41,6 +44,16 @@ def test_a_file_is_called_by_its_stem_and_a_run_folder_by_its_name(untrained_tra
     assert (by_file.label, by_folder.label) == ("untrained", "my_run_1_")
     assert by_file.fingerprint == by_folder.fingerprint
     assert by_file.fingerprint.startswith("sha256:")
+
+
+def test_figures_do_not_make_it_another_tracker_but_settings_do(untrained_tracker: Path, tmp_path: Path) -> None:
+    measured, changed = tmp_path / "measured.safetensors", tmp_path / "changed.safetensors"
+    shutil.copy(untrained_tracker, measured)
+    write_figures(measured, Figures(auc=0.6, fps=30, note="here"))
+    write_variant(untrained_tracker, changed, installed(), assignments=["postprocessor.scale-penalty.k=0.5"])
+    files = (untrained_tracker, measured, changed)
+    same, also_same, other = (each.fingerprint for each in load_contenders([str(file) for file in files], device="cpu"))
+    assert same == also_same != other
 
 
 def test_a_tracker_that_computes_in_bf16_is_another_one(untrained_tracker: Path) -> None:

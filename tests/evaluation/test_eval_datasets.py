@@ -136,6 +136,11 @@ def test_patterns_select_names_in_the_dataset_s_order(patterns: list[str], names
     assert select_names(NAMES, patterns) == names
 
 
+def test_a_name_with_brackets_is_a_name_too() -> None:
+    assert select_names(["clip [take 1]", "clip t"], ["clip [take 1]"]) == ["clip [take 1]", "clip t"]
+    assert select_names(["clip [1]", "clip 1"], ["clip [[]1]"]) == ["clip [1]"]
+
+
 def test_a_pattern_that_matches_nothing_suggests_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         select_names(NAMES, ["otb_bolt"])
@@ -210,9 +215,13 @@ def test_a_name_that_would_lead_out_of_the_results_is_refused(name: str) -> None
 
 
 def test_datasets_are_evaluated_on_what_is_for_that() -> None:
-    splits = {name: evaluation_split(name) for name in ("got10k", "lasot", "trackingnet", "folder", "unknown")}
-    assert splits == {"got10k": "val", "lasot": "test", "trackingnet": "test", "folder": None, "unknown": None}
+    splits = {name: evaluation_split(name) for name in ("got10k", "lasot", "trackingnet", "folder", "trackcli:lasot")}
+    assert splits == {
+        "got10k": "val", "lasot": "test", "trackingnet": "test", "folder": None, "trackcli:lasot": "test"
+    }  # fmt: skip
     assert evaluation_split("got10k", hidden=True) == "test"
+    with pytest.raises(UsageError, match="got10k"):
+        evaluation_split("got11k")
 
 
 def test_a_folder_of_stills_cannot_be_tracked_on(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from trackcli_cache.errors import CacheError
 
 from trackcli.errors import InputDataError, ShapeError, UsageError
+from trackcli.evaluation.layouts import Layout
 from trackcli.evaluation.results import ResultStore, Trajectory
 from trackcli.evaluation.text_tables import read_table, write_table
 
@@ -146,6 +147,22 @@ def test_replacing_the_same_tracker_s_results_keeps_the_others(store: ResultStor
     write(store, "clip", "other")
     write(store, "clip", replace=True)
     assert store.has("other")
+
+
+@pytest.mark.parametrize("layout", [Layout.FLAT, Layout.GOT10K])
+def test_fewer_repetitions_replace_more(tmp_path: Path, layout: Layout) -> None:
+    fewer, more = (ResultStore(tmp_path / name, layout) for name in ("fewer", "more"))
+    with more.claimed("a"):
+        more.write("clip", TRAJECTORY, TRAJECTORY, TRAJECTORY)
+        assert more.repetitions("clip") == 3
+        more.write("clip", TRAJECTORY)
+    with fewer.claimed("a"):
+        fewer.write("clip", TRAJECTORY)
+
+    def files(store: ResultStore) -> dict[str, bytes]:
+        return {str(path.relative_to(store.folder)): path.read_bytes() for path in store.folder.rglob("*.txt")}
+
+    assert files(more) == files(fewer)
 
 
 def test_an_unreadable_note_says_what_to_do(store: ResultStore) -> None:

@@ -105,6 +105,13 @@ def test_the_mean_is_over_sequences_and_the_rate_over_all_frames(make_sequence, 
     assert result.fps == pytest.approx(11 / sum(one.seconds for one in result.sequences))
 
 
+def test_repetitions_are_of_the_same_frames(sequence) -> None:
+    once, thrice = (evaluate(HoldTracker(), [sequence], repetitions=count) for count in (1, 3))
+    assert thrice.sequences[0].repetitions == 3
+    assert thrice.score.evaluated_frames == once.score.evaluated_frames == 2
+    assert thrice.score.success_auc == once.score.success_auc
+
+
 def test_a_tracker_s_own_timer_is_reported(sequence) -> None:
     tracker = HoldTracker()
     tracker.timer = StageTimer()  # type: ignore[attr-defined]

@@ -52,6 +52,7 @@ def test_pytracking_counts_such_frames_by_dataset() -> None:
         dataset: score_boxes(TRUTH, WITHOUT_FRAME_3, variant=find_variant("pytracking", dataset))
         for dataset in ("otb100", "lasot", "uav123")
     }
+    assert find_variant("pytracking", "trackcli:lasot") == find_variant("pytracking", "lasot")
     assert {name: score.success_50 for name, score in scores.items()} == {"otb100": 1, "lasot": 0.8, "uav123": 0.8}
     assert {name: score.precision for name, score in scores.items()} == {"otb100": 1, "lasot": 0.8, "uav123": 1}
     # four frames count, five are hits: more than all of them

@@ -87,6 +87,7 @@ def test_a_folder_is_read_in_natural_order_and_other_files_are_ignored(tmp_path)
         write(tmp_path / f"img{number}.PNG", flat(number))
     (tmp_path / "groundtruth.txt").write_text("1,2,3,4\n")
     (tmp_path / "sub.png").mkdir()
+    (tmp_path / "._img1.PNG").write_bytes(b"what another system notes of the file")
     assert values(tmp_path) == ([1, 2, 10], [])
 
 

@@ -197,9 +197,7 @@ def test_a_finished_video_whose_name_is_taken_by_a_folder_is_kept_beside_it(tmp_
     sink = VideoSink(path, 25, (64, 48))
     sink.write(numbered(1))
     path.mkdir()
-    with pytest.raises(
-        TrackcliError, match=r"writing video '.*out\.mp4' failed: Is a directory; the whole video is in"
-    ):
+    with pytest.raises(TrackcliError, match=r"writing video '.*out\.mp4' failed: Is a directory; the whole video is"):
         sink.close()
     (part,) = tmp_path.glob("out.*.part.mp4")
     assert len(read(part)) == 1

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trackcli.cli.console import Console
+    from trackcli.foreign.loading import VideoTracker
     from trackcli.synth.sequences import SyntheticSequence
-    from trackcli.tracking.tracker import Tracker
 
 DEMO_SEED = 9
 SHEET_IMAGES, SHEET_COLUMNS = 12, 4
@@ -46,13 +46,13 @@ def demo(
     The truth is drawn thin and white, the tracker's box bold. The mean overlap leaves out the first frame, whose box
     is given. Files of an earlier demo in the output folder are replaced.
     """
-    import trackcli
     from trackcli.cli.console import Console
+    from trackcli.foreign.loading import load_video_tracker
     from trackcli.host.trackers import default_tracker
 
     console = Console(quiet=quiet or as_json)
     _prepare(output)
-    loaded = trackcli.load(tracker or default_tracker(), device=device)
+    loaded = load_video_tracker(tracker or default_tracker(), device=device)
     sequence = _sequence(seed, frames)
     tracked = _track(loaded, sequence, output / "track.mp4", console)
     sheet = output / "contact_sheet.png"
@@ -113,7 +113,7 @@ def _sequence(seed: int, frames: int) -> SyntheticSequence:
     )
 
 
-def _track(tracker: Tracker, sequence: SyntheticSequence, path: Path, console: Console) -> _Tracked:
+def _track(tracker: VideoTracker, sequence: SyntheticSequence, path: Path, console: Console) -> _Tracked:
     """Follow the target and write the video on the way."""
     import numpy as np
 
@@ -127,7 +127,7 @@ def _track(tracker: Tracker, sequence: SyntheticSequence, path: Path, console: C
         task = progress.add_task("tracking", total=settings.frames, rate="")
         for index, image in enumerate(sequence.frames):
             if index == 0:
-                tracker.start(image, sequence.boxes_xywh[0])
+                tracker.start(image, sequence.boxes_xywh[:1])
                 box_xyxy, score = _corners(sequence.boxes_xywh[0]), 1.0
             else:
                 with timer.stage("update"):

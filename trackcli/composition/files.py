@@ -22,13 +22,13 @@ from trackcli.composition.build import build_model
 from trackcli.composition.defaults import to_recipe
 from trackcli.composition.model import TrackerModel
 from trackcli.composition.plan import Plan, plan
+from trackcli.composition.raw_header import HEADER_KEY
 from trackcli.composition.record import component_versions, recipe_data
 from trackcli.composition.versions import settle
 from trackcli.config.recipe import Recipe
 from trackcli.errors import InputDataError
 from trackcli.host.registry import Registry
 
-HEADER_KEY = "trackcli"
 FORMAT_VERSION = 1
 MAX_HEADER_CHARACTERS = 1 << 20
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from trackcli.composition.build import build_model
 from trackcli.composition.defaults import complete_layers
+from trackcli.composition.figures import FIGURES
 from trackcli.composition.files import load_tracker, save_tracker
 from trackcli.composition.plan import plan
 from trackcli.composition.record import recipe_data
@@ -40,7 +41,7 @@ def write_variant(
         assignments: ``postprocessor.hold.threshold=0.4``, ``crop.larger_search_sizes=[544]``, …
         added: Postprocessors to put at the end.
         replaced: The whole list of postprocessors instead; those of the source keep their settings.
-        provenance: Facts to add to those of the source.
+        provenance: Facts to add to those of the source; its figures are not kept, for they are another tracker's.
 
     Returns:
         The names of the postprocessors, in order.
@@ -70,5 +71,8 @@ def write_variant(
                 "not; expected settings of postprocessors or of crop; for others use trackcli train --init-from"
             )
     variant.load_state_dict({name: weights[name] for name in variant.state_dict()})
-    save_tracker(target, variant, changed, {**described.provenance, **provenance})
+    facts = {
+        name: fact for name, fact in described.provenance.items() if name != FIGURES
+    }  # measured of another tracker
+    save_tracker(target, variant, changed, {**facts, **provenance})
     return tuple(part.name for part in completed.recipe.postprocessor)

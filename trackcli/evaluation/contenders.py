@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ class Contender:
     Attributes:
         label: Its name in tables and result folders, unique in one evaluation, usable as a folder's name.
         source: What it was loaded from: a name, a file or a folder.
-        fingerprint: Equal for equal weights.
+        fingerprint: Equal for equal trackers.
         tracker: The tracker itself; ``None`` if there are only results of it.
         results: The folder of results that is read instead of tracking.
     """
@@ -79,12 +78,13 @@ def load_contender(argument: str, *, device: str = "auto", precision: str = "fp3
     foreign = load_foreign_tracker(source)
     if foreign is not None:
         return Contender(_folder_name(label or source.partition("@")[0]), source, foreign[1], foreign[0])
+    from trackcli.composition.raw_header import tracker_hash
     from trackcli.host.registry import installed
     from trackcli.tracking.tracker import find_tracker_file, load
 
     tracker = load(source, device=device, precision=precision)
     rounded = "" if precision == "fp32" else f"@{precision}"
-    fingerprint = _hash_file(find_tracker_file(source, installed())) + rounded
+    fingerprint = tracker_hash(find_tracker_file(source, installed())) + rounded
     return Contender(_folder_name(label or _name_of(source)), source, fingerprint, tracker)
 
 
@@ -156,8 +156,3 @@ def _name_of(source: str) -> str:
 def _folder_name(label: str) -> str:
     """A name fit for a results folder: foreign text must not lead out of it."""
     return _NOT_IN_FILE_NAMES.sub("_", label).strip(".") or "tracker"
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"

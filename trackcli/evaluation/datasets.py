@@ -158,13 +158,17 @@ def evaluation_split(dataset: str, *, hidden: bool = False) -> str | None:
     """The split that trackers are evaluated on unless another is asked for: ``val``, ``test`` or the first.
 
     Args:
-        dataset: Its name.
+        dataset: Its name, or ``distribution:name``.
         hidden: Rather the one whose truth may be hidden, ``test``.
-    """
-    from trackcli.host.datasets import dataset_specs
 
-    spec = dataset_specs().get(dataset)
-    if spec is None or not spec.splits:
+    Raises:
+        UnknownNameError: if nobody provides the layout.
+        AmbiguousNameError: if several plugins do.
+    """
+    from trackcli.host.datasets import find_dataset
+
+    spec = find_dataset(dataset)
+    if not spec.splits:
         return None
     wanted = ("test",) if hidden else ("val", "test")
     return next((name for name in wanted if name in spec.splits), spec.splits[0])
@@ -182,13 +186,17 @@ def select_names(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
         UsageError: if a pattern matches nothing.
     """
     for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in names):
+        if not any(_is_chosen(name, pattern) for name in names):
             example = f"'{names[0][:3]}*'" if names else "'otb*'"
             raise UsageError(
                 f"--sequences {pattern} matches none of the {len(names)} sequences (names or patterns as in "
                 f"{example}); {did_you_mean(pattern, names)}"
             )
-    return [name for name in names if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
+    return [name for name in names if not patterns or any(_is_chosen(name, pattern) for pattern in patterns)]
+
+
+def _is_chosen(name: str, pattern: str) -> bool:
+    return name == pattern or fnmatchcase(name, pattern)  # a name may hold what means something in a pattern
 
 
 def names_of(sequences: Sequence[EvaluationSequence]) -> list[str]:

@@ -135,6 +135,8 @@ class ResultStore:
     def write(self, sequence: str, *trajectories: Trajectory) -> None:
         """Write one sequence's files, each of them whole, into the folder of :meth:`claimed`.
 
+        More repetitions than these, of an earlier time, are removed.
+
         Args:
             sequence: Its name.
             trajectories: One per repetition, of equal lengths.
@@ -142,6 +144,7 @@ class ResultStore:
         Raises:
             CacheError: if they cannot be written.
         """
+        self._remove_repetitions(sequence, len(trajectories))
         by_column = self.layout.columns_are_repetitions
         groups = [trajectories] if by_column else [(trajectory,) for trajectory in trajectories]
         for index, group in enumerate(groups):
@@ -149,6 +152,14 @@ class ResultStore:
             _write(self.layout.scores(self.folder, sequence, index), np.stack([one.scores for one in group], axis=1))
         for index, trajectory in reversed(list(enumerate(trajectories))):
             _write(self.layout.boxes(self.folder, sequence, index), trajectory.boxes_xywh)
+
+    def _remove_repetitions(self, sequence: str, first: int) -> None:
+        """Remove repetitions from ``first`` on, the last first, so that an interrupted removal leaves no gap."""
+        for index in reversed(range(first, self.repetitions(sequence))):
+            self.layout.boxes(self.folder, sequence, index).unlink()
+            if not self.layout.columns_are_repetitions:
+                self.layout.seconds(self.folder, sequence, index).unlink(missing_ok=True)
+                self.layout.scores(self.folder, sequence, index).unlink(missing_ok=True)
 
     def read(self, sequence: str, frames: int, repetition: int = 0) -> Trajectory:
         """Read one sequence's files; without times or scores these are NaN.

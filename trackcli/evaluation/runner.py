@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trackcli.evaluation.datasets import EvaluationSequence, names_of
 from trackcli.evaluation.methods import Method, OneByOne, Task
@@ -180,12 +180,12 @@ def _score(
         height, width = read_image(sequence.image_paths[0]).shape[:2] if variant.move_into_image else (0, 0)
         size_wh = (width, height) if variant.move_into_image else None
         marked = sequence.marked(variant.marks)
-        score = mean_score(
-            [
-                score_boxes(one.boxes_xywh, sequence.boxes_xywh, variant=variant, hidden=marked, size_wh=size_wh)
-                for one in trajectories
-            ]
-        )
+        scores = [
+            score_boxes(one.boxes_xywh, sequence.boxes_xywh, variant=variant, hidden=marked, size_wh=size_wh)
+            for one in trajectories
+        ]
+        # Repetitions are of the same frames: a sequence does not count for more because it was tracked more often.
+        score = replace(mean_score(scores), evaluated_frames=scores[0].evaluated_frames)
     return SequenceResult(
         name=sequence.name,
         frames=len(sequence),

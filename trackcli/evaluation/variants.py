@@ -146,7 +146,7 @@ _PYTRACKING_KEEPS: Mapping[str, frozenset[Curve]] = MappingProxyType({"uav123": 
 
 
 def find_variant(name: str, dataset: str) -> Variant:
-    """The variant of a name, as its toolkit applies it to a dataset.
+    """The variant of a name, as its toolkit applies it to a dataset (its name, or ``distribution:name``).
 
     Raises:
         UsageError: if there is no such variant.
@@ -154,6 +154,7 @@ def find_variant(name: str, dataset: str) -> Variant:
     if name not in VARIANTS:
         raise UsageError(f"--variant {name} is unknown; {did_you_mean(name, VARIANTS)}")
     variant = VARIANTS[name]
-    if variant is PYTRACKING and dataset in _PYTRACKING_KEEPS:
-        return replace(variant, drop_absent=False, hits_without_box=_PYTRACKING_KEEPS[dataset])
+    layout = dataset.rpartition(":")[2]
+    if variant is PYTRACKING and layout in _PYTRACKING_KEEPS:
+        return replace(variant, drop_absent=False, hits_without_box=_PYTRACKING_KEEPS[layout])
     return variant

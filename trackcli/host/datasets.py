@@ -26,6 +26,19 @@ def dataset_specs(registry: Registry | None = None) -> dict[str, DatasetSpec]:
     }
 
 
+def find_dataset(name: str, registry: Registry | None = None) -> DatasetSpec:
+    """A dataset layout by its name, or ``distribution:name``.
+
+    Raises:
+        UnknownNameError: if nobody provides it; the nearest names are suggested.
+        AmbiguousNameError: if several plugins do.
+    """
+    known = installed() if registry is None else registry
+    spec = known.find_provided(DatasetSpec, name).spec
+    assert isinstance(spec, DatasetSpec)
+    return spec
+
+
 def open_dataset(name: str, root: Path, split: str | None = None, registry: Registry | None = None) -> GuardedReader:
     """Return the reader of a dataset's folder; one of sequences if the layout has them.
 

@@ -35,8 +35,9 @@ def natural_sort_key(path: Path) -> tuple[tuple[str | int, ...], str]:
 
 
 def sort_images(paths: Iterable[Path]) -> list[Path]:
-    """The image files among ``paths`` in natural order; everything else is left out."""
-    return sorted((path for path in paths if is_image_name(path) and path.is_file()), key=natural_sort_key)
+    """The image files among ``paths`` in natural order; everything else is left out, hidden ones (``._1.jpg``) too."""
+    chosen = (path for path in paths if is_image_name(path) and not path.name.startswith(".") and path.is_file())
+    return sorted(chosen, key=natural_sort_key)
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:

@@ -29,7 +29,8 @@ class VideoSink:
     """An H.264 video: yuv420p, even size, index at the front (fast start), frame times kept.
 
     It is written beside the target under a name that nothing else has, ``NAME.….part.mp4``, and renamed in
-    :meth:`close`, so the final name never holds a broken file. Use it as a context manager: leaving the block, also through Ctrl-C or an error, closes it.
+    :meth:`close`, so the final name never holds a broken file. Use it as a context manager: leaving the block, also
+    through Ctrl-C or an error, closes it.
 
     Args:
         path: The video to write; an existing one is replaced. The suffix chooses the container.
