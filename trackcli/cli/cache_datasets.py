@@ -89,7 +89,8 @@ def _page(label: str, entry: Provided) -> list[str]:
     lines = [f"dataset {label}: {spec.summary}", f"from        {entry.distribution}"]
     if spec.paper:
         lines.append(f"paper       {spec.paper}")
-    lines.append(f"splits      {', '.join(spec.splits) + ' (the first is the default)' if spec.splits else 'none'}")
+    splits = f"{', '.join(spec.splits)} (cache build reads the first)" if spec.splits else "none"
+    lines.append(f"splits      {splits}")
     lines.append(f"evaluation  {'yes: it has one target per video' if spec.sequences else 'no'}")
     if spec.tree:
         lines += ["", "expected under --root:", *spec.tree.splitlines()]

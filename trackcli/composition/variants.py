@@ -71,8 +71,6 @@ def write_variant(
                 "not; expected settings of postprocessors or of crop; for others use trackcli train --init-from"
             )
     variant.load_state_dict({name: weights[name] for name in variant.state_dict()})
-    facts = {
-        name: fact for name, fact in described.provenance.items() if name != FIGURES
-    }  # measured of another tracker
+    facts = {name: fact for name, fact in described.provenance.items() if name != FIGURES}
     save_tracker(target, variant, changed, {**facts, **provenance})
     return tuple(part.name for part in completed.recipe.postprocessor)

@@ -24,7 +24,7 @@ def stage_variants(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace files.")] = False,
 ) -> None:
-    """Write trackers with the same weights and another K, or another structure (tables 1 and figure 6 a).
+    """Write trackers with the same weights and another K, or another structure (table 1 and figure 6 (a)).
 
     The coarse one is what shows the coarse stage's response: trackcli track … --save-response.
 
