@@ -115,6 +115,14 @@ def test_a_merge_into_one_of_the_parts_completes_it(build, tmp_path, whole):
     assert content_of(tmp_path / "1") == whole
 
 
+def test_force_spares_a_part_that_the_output_is_another_name_of(build, tmp_path, whole):
+    for number in (1, 2):
+        build(tmp_path / str(number), shard=(number, 2))
+    (tmp_path / "link").symlink_to(tmp_path / "2")
+    merge_caches([tmp_path / "1", tmp_path / "2"], tmp_path / "link", force=True)
+    assert content_of(tmp_path / "2") == whole
+
+
 def test_a_part_is_continued_like_a_whole(build, tmp_path):
     output = tmp_path / "cache"
 

@@ -57,8 +57,8 @@ def merge_caches(
         CacheFormatError: if the folders do not hold every part of one build exactly once, or a shard is damaged.
         CacheError: if another process writes to ``output``, or a file cannot be written.
     """
-    folders = [folder.expanduser().absolute() for folder in folders]
-    output = output.expanduser().absolute()
+    folders = [folder.expanduser().resolve() for folder in folders]  # one folder may have several names
+    output = output.expanduser().resolve()
     parts = _collect(folders)
     manifest = join_manifests(parts)
     refuse_foreign_folder(output)

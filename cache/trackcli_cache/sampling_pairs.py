@@ -40,7 +40,7 @@ class PairSettings:
         paste: Share of the still pairs whose target is pasted onto another photograph.
         distractors: Most objects pasted beside the target in a pasted pair.
         min_size: Smallest target, sqrt(w·h) in source pixels.
-        person_cap: Largest share of still pairs of category 'person'.
+        person_cap: Largest share of category 'person' among still pairs that are not pasted.
     """
 
     max_gap: int = 100
@@ -95,9 +95,10 @@ class PairSampler:
             )
         self._gaps = [settings.max_gaps.get(_named(cache, settings), settings.max_gap) for cache in caches]
         several = table.lengths > 1
-        self._videos = Odds.over(np.flatnonzero(several), _video_weights(table, several, weights))
+        self._videos = Odds.over(np.flatnonzero(several), _equal_weights(table, several, weights))
         self._stills = Odds.over(np.flatnonzero(~several), _still_weights(table, several, weights, settings))
-        self._sprites = np.flatnonzero(~several & table.outlined[table.starts[:-1]])
+        outlined = ~several & table.outlined[table.starts[:-1]]
+        self._sprites = Odds.over(np.flatnonzero(outlined), _equal_weights(table, outlined, weights))
         self._settings = self._available(settings, weights, warn)
         self._by_category = self._category_odds(several)
 
@@ -132,7 +133,7 @@ class PairSampler:
         return target, PairPlan(RecordKey(cache, records.item(place)), RecordKey(cache, records.item(other)))
 
     def _pasted(self, rng: np.random.Generator) -> tuple[int, PairPlan]:
-        target = int(self._sprites[int(rng.random() * len(self._sprites))])
+        target = self._sprites.pick(rng)
         key = self._key(target, 0)
         count = int(rng.random() * (self._settings.distractors + 1))
         others = tuple(self._key(self._other_sprite(target, rng), 0) for _ in range(count))
@@ -145,7 +146,7 @@ class PairSampler:
         alike = wanted >= 0 and rng.random() < 0.5
         other = target
         for _ in range(TRIES):
-            other = int(self._sprites[int(rng.random() * len(self._sprites))])
+            other = self._sprites.pick(rng)
             if other != target and (not alike or self._objects.categories[other] == wanted):
                 break
         return other
@@ -280,9 +281,9 @@ def _named(cache: CropCache, settings: PairSettings) -> str:
     return next((name for name in _names(cache) if name in settings.max_gaps), "")
 
 
-def _video_weights(table: ObjectTable, several: NDArray[np.bool_], weights: Sequence[float]) -> NDArray[np.float64]:
-    """A cache's weight, divided equally among its videos."""
-    caches = table.caches[several]
+def _equal_weights(table: ObjectTable, chosen: NDArray[np.bool_], weights: Sequence[float]) -> NDArray[np.float64]:
+    """A cache's weight, divided equally among its chosen objects: videos, or stills to paste."""
+    caches = table.caches[chosen]
     counts = np.bincount(caches, minlength=len(weights))
     return (np.asarray(weights, np.float64) / np.maximum(counts, 1))[caches]
 

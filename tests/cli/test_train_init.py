@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import trackcli
 from trackcli.composition.files import read_header
@@ -127,3 +127,38 @@ def test_a_run_is_not_emptied_of_the_tracker_it_starts_from(
         "error: --init-from run is in -o run, which --force empties; use another run folder"
     )
     assert (tmp_path / "run" / "tracker.safetensors").is_file()
+    backbone = tmp_path / "run" / "backbone.safetensors"
+    backbone.write_bytes(b"precious")
+    done = train(*words, "--init-backbone", backbone, "--force", code=2)
+    assert f"error: --init-backbone {backbone} is in -o run, which --force empties" in done.stderr
+
+
+def test_with_force_nothing_is_lost_before_the_new_run_is_sure_to_begin(
+    train: TrainCommand, clip_cache: Path, tmp_path: Path
+) -> None:
+    words = (*SMALL, "--steps", 1, "--batch", 2, "-o", "run", "--data")
+    train(*words, clip_cache)
+    (tmp_path / "run" / "mine.safetensors").write_bytes(b"precious")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    train(*words, "typo", "--force", code=3)
+    train(*words, clip_cache, "--force", "--set", "train.schedule=step", code=2)
+    assert {path: path.read_bytes() for path in before} == before
+    train(*words, clip_cache, "--force", "--seed", 3)
+    assert (tmp_path / "run" / "mine.safetensors").read_bytes() == b"precious"
+    assert (tmp_path / "run" / "tracker.safetensors").read_bytes() != before[tmp_path / "run" / "tracker.safetensors"]
+
+
+def test_a_run_killed_before_its_first_step_goes_on_from_the_weights_it_was_given(
+    train: TrainCommand, clip_cache: Path, tmp_path: Path
+) -> None:
+    train(*SMALL, "--data", clip_cache, "--steps", 1, "--batch", 2, "-o", "first")
+    words = (*SMALL, "--data", clip_cache, "--steps", 2, "--batch", 2, "--init-from", "first")
+    train(*words, "-o", "whole")
+    train(*words, "-o", "killed", "--set", "train.keep=9")
+    for later in ("checkpoint-00000002.pt", "metrics.jsonl"):
+        (tmp_path / "killed" / later).unlink()
+    done = train("--resume", "-o", "killed")
+    assert "resuming at step 0" in done.stderr
+    whole, resumed = (load_file(tmp_path / run / "tracker.safetensors") for run in ("whole", "killed"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert read_header(tmp_path / "killed" / "tracker.safetensors").provenance["init_from"] == "first"

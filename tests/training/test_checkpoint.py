@@ -57,6 +57,22 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path: Path
     assert complaints[0].endswith("using the one before")
 
 
+def test_a_damaged_one_of_a_later_step_does_not_push_out_what_is_written_now(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, 2, {"value": torch.tensor(2)}, keep=1)
+    (tmp_path / "checkpoint-00000004.pt").write_bytes(b"nothing")
+    save_checkpoint(tmp_path, 3, {"value": torch.tensor(3)}, keep=1)
+    state, complaints = load_latest(tmp_path)
+    assert state is not None and state["step"] == 3
+    assert len(complaints) == 1
+
+
+def test_files_that_are_no_checkpoints_of_a_run_stay(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint-best.pt").write_bytes(b"somebody's")
+    for step in (1, 2):
+        save_checkpoint(tmp_path, step, {"value": torch.tensor(step)}, keep=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-00000002.pt", "checkpoint-best.pt"]
+
+
 def test_only_damaged_checkpoints_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "checkpoint-00000001.pt").write_bytes(b"nothing")
     with pytest.raises(InputDataError, match=r"no checkpoint in .* can be read; start again with another -o"):

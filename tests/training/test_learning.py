@@ -127,6 +127,14 @@ def test_groups_have_their_parts_rate_and_only_weights_decay(new_run: NewRun) ->
             "train.phases=[{freeze = ['head', 'matcher']}]",
             "nothing learns from step 0 on; name parts in train.phases or train.unfreeze",
         ),
+        (
+            "train.phases=[{losses = {'rpn.clasification' = 0}}]",
+            "train.phases weighs 'rpn.clasification', which is no term of a loss; did you mean 'rpn.classification'?",
+        ),
+        (
+            "train.phases=[{until = 0.5}, {losses = {rpn = 0}}]",
+            "train.phases leaves out every loss; give some term a factor above 0",
+        ),
         ("train.phases=[{losses = {rpn = 0}}]", "train.phases leaves out every loss; give some term a factor above 0"),
     ],
 )

@@ -57,6 +57,12 @@ def test_the_rate_warms_up_peaks_and_ends_where_it_should(schedule: str) -> None
     assert rate_at(55, config) == pytest.approx(middle)
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "exponential"])
+def test_no_rate_is_above_the_one_that_is_called_the_highest(schedule: str) -> None:
+    low = TrainConfig(steps=100, warmup=0.2, schedule=schedule, learning_rate=1e-4, warmup_rate=1e-3, final_rate=5e-4)
+    assert {rate_at(step, low) for step in range(100)} == {1e-4}
+
+
 def test_a_step_schedule_multiplies_the_rate_at_every_milestone() -> None:
     config = TrainConfig(
         epochs=40, pairs_per_epoch=10, batch=1, warmup=0, learning_rate=1.0, schedule="step", step_factor=0.2,

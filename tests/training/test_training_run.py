@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from trackcli.errors import UsageError
+from trackcli.errors import InputDataError, UsageError
 from trackcli.training.checkpoint import load_latest
 from trackcli.training.setup import DataSource
 
@@ -41,6 +41,20 @@ def test_resuming_gives_the_weights_of_the_uninterrupted_run_bit_for_bit(new_run
     for expected, found in ((whole.model, resumed.model), (whole.best_model(), resumed.best_model())):
         for name, tensor in expected.state_dict().items():
             assert torch.equal(tensor, found.state_dict()[name]), name
+
+
+def test_settings_of_the_optimiser_may_change_on_the_way(new_run: NewRun) -> None:
+    before = new_run("train.steps=2", "train.momentum=0.9", "train.weight_decay=0.1", "train.backbone_factor=0.5")
+    list(before.steps())
+    momenta = len(before.engine.optimizer.state)
+    after = new_run("train.steps=4", "train.momentum=0", "train.weight_decay=0", "train.backbone_factor=0.25")
+    assert after.resume()
+    assert {group["momentum"] for group in after.engine.optimizer.param_groups} == {0}
+    assert {group["weight_decay"] for group in after.engine.optimizer.param_groups} == {0}
+    assert {group["factor"] for group in after.engine.optimizer.param_groups} == {0.25, 1.0}
+    assert len(after.engine.optimizer.state) == momenta > 0
+    with pytest.raises(InputDataError, match=r"does not fit this recipe \(it is of another optimiser\)"):
+        new_run("train.steps=4", "train.optimizer=adamw").resume()
 
 
 def test_data_weights_are_parsed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -23,5 +24,13 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_json(content: Mapping[str, Any]) -> None:
-    """One JSON object on one line."""
-    print(json.dumps(content, default=str))
+    """One JSON object on one line; JSON has neither NaN nor infinity, they become null."""
+    print(json.dumps(_finite(content), default=str))
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {str(key): _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +56,7 @@ def show_replay(path: Path, registry: Registry, *, device: str, as_json: bool) -
 
     found = replay(path, registry, device=str(resolve_device(device)))
     if as_json:
-        print_json(_finite(asdict(found)))
+        print_json(asdict(found))
     else:
         print("\n".join(found.lines()))
 
@@ -77,10 +76,3 @@ def _trial_of(planned: Plan, options: TrainOptions, console: Console) -> dict[st
         "note": console.note,
         "warn": console.warn,
     }
-
-
-def _finite(content: Any) -> Any:
-    """JSON has neither NaN nor infinity: they become null."""
-    if isinstance(content, dict):
-        return {str(key): _finite(value) for key, value in content.items()}
-    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -109,13 +109,16 @@ def initial_weights(planned: Plan, options: TrainOptions, console: Console, worl
 
 
 def _refuse_own_tracker(initial: InitialWeights, folder: Path, options: TrainOptions) -> None:
-    """``--force`` would delete what the run is to start from."""
+    """``--force`` would delete or overwrite what the run is to start from."""
     from trackcli.errors import UsageError
 
-    if options.force and initial.tracker is not None and initial.tracker.resolve().parent == folder.resolve():
-        raise UsageError(
-            f"--init-from {options.init_from} is in -o {folder}, which --force empties; use another run folder"
-        )
+    given = {
+        f"--init-from {options.init_from}": initial.tracker,
+        f"--init-backbone {options.init_backbone}": initial.backbone,
+    }
+    for name, path in given.items():
+        if options.force and path is not None and path.resolve().parent == folder.resolve():
+            raise UsageError(f"{name} is in -o {folder}, which --force empties; use another run folder")
 
 
 def _synthetic_data(console: Console) -> str:
@@ -205,8 +208,7 @@ def format_figures(figures: dict[str, float]) -> str:
 
 def _finish(run: TrainingRun, driven: Driven, loaded: Loaded | None, options: TrainOptions, console: Console) -> None:
     """Say where the tracker is."""
-    import json
-
+    from trackcli.cli.listing import print_json
     from trackcli.tracking.tracker import RUN_TRACKER
 
     tracker = run.folder / RUN_TRACKER
@@ -217,5 +219,5 @@ def _finish(run: TrainingRun, driven: Driven, loaded: Loaded | None, options: Tr
     if driven.figures is not None:
         result["validation"] = driven.figures
     if options.as_json:
-        print(json.dumps(result))
+        print_json(result)
     console.note(f"tracker: {tracker}")

@@ -34,7 +34,7 @@ def parse_moment(value: float | str) -> Duration:
     """
     duration = _parse_text(value) if isinstance(value, str) else Duration(float(value), "share")
     if duration.unit == "share" and not 0 <= duration.amount <= 1:
-        raise ValueError(f"a share of the run lies in 0..1; for other lengths write e.g. '{value:g} epochs'")
+        raise ValueError(f"a share of the run lies in 0..1; for other lengths write e.g. '{duration.amount:g} epochs'")
     return duration
 
 

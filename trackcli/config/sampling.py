@@ -82,7 +82,9 @@ class PairsConfig(SamplerConfig):
     )
     distractors: int = Field(default=0, ge=0, description="Most objects pasted beside the target in a pasted pair")
     min_size: float = Field(default=8.0, ge=0, description="Smallest target to learn from, sqrt(w·h) in source pixels")
-    person_cap: float = Field(default=1.0, gt=0, le=1, description="Largest share of still pairs of category 'person'")
+    person_cap: float = Field(
+        default=1.0, gt=0, le=1, description="Largest share of category 'person' among still pairs that are not pasted"
+    )
 
     @model_validator(mode="after")
     def _check_shares(self) -> Self:

@@ -42,14 +42,14 @@ class TrainConfig(ComponentConfig):
     seed: int = Field(default=0, ge=0)
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     learning_rate: float = Field(default=5e-3, gt=0, description="Highest rate, reached after the warm-up")
-    final_rate: float = Field(default=5e-4, ge=0, description="Rate at the end (cosine, exponential)")
+    final_rate: float = Field(default=5e-4, ge=0, description="Last rate (cosine, exponential), at most the highest")
     schedule: Literal["cosine", "exponential", "step", "constant"] = "exponential"
     milestones: tuple[Moment, ...] = Field(
         default=(), description="Moments at which schedule 'step' multiplies the rate by step_factor"
     )
     step_factor: float = Field(default=0.1, gt=0, description="Factor of schedule 'step'")
     warmup: Moment = Field(default=0.05, description="How long the rate rises linearly: a moment")
-    warmup_rate: float = Field(default=1e-3, ge=0, description="Rate at the first step of the warm-up")
+    warmup_rate: float = Field(default=1e-3, ge=0, description="First rate of the warm-up, at most the highest")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="Of SGD")
     betas: tuple[float, float] = Field(default=(0.9, 0.999), description="Of Adam and AdamW")
     weight_decay: float = Field(default=1e-4, ge=0, description="Not on biases and norms")

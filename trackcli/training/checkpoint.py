@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trackcli.errors import InputDataError
 
-PATTERN = "checkpoint-*.pt"
+PATTERN = f"checkpoint-{'[0-9]' * 8}.pt"
 PART_SUFFIX = ".part"
 CHECKSUM = "checksum"
 
@@ -24,14 +24,17 @@ def checkpoint_path(folder: Path, step: int) -> Path:
 
 
 def save_checkpoint(folder: Path, step: int, state: dict[str, Any], *, keep: int, best: int | None = None) -> Path:
-    """Write ``checkpoint-<step>.pt`` and drop all but the last ``keep`` and the one of the ``best`` step.
+    """Write ``checkpoint-<step>.pt`` and drop all but it, the last ``keep`` and the one of the ``best`` step.
 
     Raises:
         InputDataError: if it cannot be written; the ones before stand.
     """
     path = checkpoint_path(folder, step)
     write_state(path, {"step": step, **state})
-    kept = {*sorted(folder.glob(PATTERN))[-keep:], *([checkpoint_path(folder, best)] if best is not None else [])}
+    # A damaged one of a later step, which the run did not resume from, must not push this one out.
+    kept = {path, *sorted(folder.glob(PATTERN))[-keep:]}
+    if best is not None:
+        kept.add(checkpoint_path(folder, best))
     for old in folder.glob(PATTERN):
         if old not in kept:
             old.unlink()

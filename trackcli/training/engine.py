@@ -27,7 +27,7 @@ from trackcli.training.parts import Parts
 from trackcli.training.precision import SMALLEST_SCALE, exact_grouped_convolutions, make_scaler
 from trackcli.training.schedule import check_schedule, rate_at
 from trackcli.training.spread import StepCounting, check_batch
-from trackcli.training.terms import PairLosses, in_phase
+from trackcli.training.terms import PairLosses, check_phases, in_phase
 
 GRADIENT = "gradient"
 """What a non-finite step is blamed on whose loss terms are all finite."""
@@ -92,6 +92,7 @@ class Engine:
         self._pair_losses = PairLosses(self.model, self.losses, self.config, device)
         self._shared: DistributedDataParallel | None = None
         self._applied: Learning | None = None
+        self._phases_are_sound = False  # known once the losses have given their terms
         self._buffers = list(self.model.buffers())
         self.set_fresh(frozenset())
 
@@ -172,7 +173,7 @@ class Engine:
         try:
             self.model.load_state_dict(state["model"])
             self.losses.load_state_dict(state["losses"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            self._load_optimizer(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
             if self.average is not None and state["averaged"] is not None:
                 self.average.model.load_state_dict(state["averaged"])
@@ -185,6 +186,16 @@ class Engine:
                 f"the checkpoint does not fit this recipe ({reason}); resume with the run's own --config, "
                 "or start another run"
             ) from error
+
+    def _load_optimizer(self, state: dict[str, Any]) -> None:
+        """Take what was gathered on the way, such as momentum; what is set, weight decay say, is the recipe's."""
+        groups = self.optimizer.param_groups
+        own = [{name: value for name, value in group.items() if name != "params"} for group in groups]
+        if [group.keys() - {"params"} for group in state["param_groups"]] != [group.keys() for group in own]:
+            raise ValueError("it is of another optimiser")
+        self.optimizer.load_state_dict(state)
+        for group, options in zip(self.optimizer.param_groups, own, strict=True):
+            group.update(options)
 
     def _gradients(self, batches: Sequence[Batch], step: int, learning: Learning) -> list[dict[str, Tensor]]:
         """Leave the step's gradients in the parameters; detached terms per part."""
@@ -200,6 +211,9 @@ class Engine:
             with self._chance(step, part), self._synchronised(is_last):
                 module = self._pair_losses if self._shared is None else self._shared
                 all_terms: dict[str, Tensor] = module(replace(batch, counting=counting))
+                if not self._phases_are_sound:
+                    check_phases(all_terms.keys(), self.config)
+                    self._phases_are_sound = True
                 terms = in_phase(all_terms, learning)
                 loss = torch.stack(list(terms.values())).sum() / len(batches)
                 if is_last:

@@ -50,12 +50,16 @@ class Timeline:
 
 
 def rate_at(step: int, config: TrainConfig) -> float:
-    """Learning rate at a step (from 0), before any factors: a linear warm-up, then what the schedule says."""
+    """Learning rate at a step (from 0), before any factors: a linear warm-up, then what the schedule says.
+
+    ``learning_rate`` is the highest: a ``warmup_rate`` or ``final_rate`` above it counts as it.
+    """
     timeline = Timeline.of(config)
     warmup = timeline.step_at(config.warmup)
-    if step < warmup:
-        return config.warmup_rate + (config.learning_rate - config.warmup_rate) * step / warmup
     highest = config.learning_rate
+    first, last = min(config.warmup_rate, highest), min(config.final_rate, highest)
+    if step < warmup:
+        return first + (highest - first) * step / warmup
     if config.schedule == "constant":
         return highest
     if config.schedule == "step":
@@ -63,8 +67,8 @@ def rate_at(step: int, config: TrainConfig) -> float:
         return highest * config.step_factor**passed
     progress = min(1.0, (step - warmup) / max(1, timeline.total - 1 - warmup))
     if config.schedule == "cosine":
-        return config.final_rate + (highest - config.final_rate) * (1 + math.cos(math.pi * progress)) / 2
-    lowest = max(config.final_rate, LOWEST_SHARE * highest)
+        return last + (highest - last) * (1 + math.cos(math.pi * progress)) / 2
+    lowest = max(last, LOWEST_SHARE * highest)
     return float(highest * (lowest / highest) ** progress)
 
 

@@ -16,6 +16,7 @@ from trackcli.composition.record import full_recipe
 from trackcli.errors import TrackcliError, UsageError
 from trackcli.host.registry import Registry
 from trackcli.tracking.tracker import RUN_TRACKER, resolve_device
+from trackcli.training.best import BEST_TRACKER
 from trackcli.training.checkpoint import PATTERN as CHECKPOINT_PATTERN
 from trackcli.training.distributed import ALONE, World
 from trackcli.training.initial import InitialWeights, Loaded, load_initial
@@ -35,7 +36,7 @@ _STARTED_FROM = ("init_from", "backbone")
 
 
 def prepare_folder(folder: Path, *, resume: bool, force: bool) -> None:
-    """Make the run folder, or refuse to mix two runs.
+    """Make the run folder, or refuse to mix two runs. Nothing is removed yet: :func:`set_up` may still fail.
 
     Raises:
         UsageError: if the folder holds a run and neither ``--resume`` nor ``--force`` was given.
@@ -46,9 +47,15 @@ def prepare_folder(folder: Path, *, resume: bool, force: bool) -> None:
             f"-o {folder} is not empty; use --resume to go on with it, --force to start over, or another folder"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    if used and not resume:
-        patterns = (CHECKPOINT_PATTERN, NONFINITE_PATTERN, "*.safetensors", METRICS_FILE, SOURCES_FILE, EVENTS)
-        for old in (path for pattern in patterns for path in folder.glob(pattern)):
+
+
+def _remove_old_run(folder: Path) -> None:
+    """What a run leaves, where there was one: ``--force`` was given. Other files stay."""
+    if not (folder / RECIPE_FILE).is_file():
+        return
+    names = (RUN_TRACKER, BEST_TRACKER, METRICS_FILE, SOURCES_FILE)
+    for pattern in (CHECKPOINT_PATTERN, NONFINITE_PATTERN, EVENTS, *names):
+        for old in folder.glob(pattern):
             old.unlink(missing_ok=True)
 
 
@@ -65,7 +72,7 @@ def set_up(
     warn: Callable[[str], None],
     world: World = ALONE,
 ) -> tuple[TrainingRun, Loaded | None]:
-    """Open the caches and build the run.
+    """Open the caches, build the run, and only then write to its folder, over an old run that nobody goes on with.
 
     A backbone's layers that get no weights train from the start, whatever ``train.unfreeze`` says.
 
@@ -119,9 +126,13 @@ def set_up(
         run.provenance.update(loaded.provenance)
         run.start_from(loaded.fresh)
     if world.is_first:
+        if not resume:
+            _remove_old_run(folder)
         recipe_text = json.dumps(full_recipe(planned).model_dump(mode="json", exclude_none=True), indent=1)
         write_whole(folder / RECIPE_FILE, recipe_text.encode())
         remember_sources(folder, data)
+    if loaded is not None and loaded.provenance:
+        run.checkpoint()  # a run killed before its first one would go on from chance
     return run, loaded
 
 

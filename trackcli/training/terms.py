@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor, nn
 
 from trackcli.composition.build import WeightedLosses
 from trackcli.composition.model import TrackerModel
+from trackcli.config.suggestions import did_you_mean
 from trackcli.config.training import TrainConfig
 from trackcli.contracts.training import Batch
 from trackcli.errors import ConfigError
@@ -32,13 +35,23 @@ class PairLosses(nn.Module):
         return terms
 
 
-def in_phase(terms: dict[str, Tensor], learning: Learning) -> dict[str, Tensor]:
-    """The terms times their phase's factors; one with factor 0 is left out, whatever its value.
+def check_phases(terms: Collection[str], config: TrainConfig) -> None:
+    """Refuse phases that weigh terms that the losses do not have, or that leave none: now, not when their time comes.
 
     Raises:
-        ConfigError: if none is left.
+        ConfigError: saying which.
     """
-    kept = {name: learning.loss_factor(name) * value for name, value in terms.items() if learning.loss_factor(name)}
-    if not kept:
-        raise ConfigError("train.phases leaves out every loss; give some term a factor above 0")
-    return kept
+    for phase in config.phases:
+        for name in phase.losses:
+            if name not in terms and name not in {term.partition(".")[0] for term in terms}:
+                raise ConfigError(
+                    f"train.phases weighs {name!r}, which is no term of a loss; {did_you_mean(name, sorted(terms))}"
+                )
+        learning = Learning(frozenset(), losses=phase.losses)
+        if not any(learning.loss_factor(name) for name in terms):
+            raise ConfigError("train.phases leaves out every loss; give some term a factor above 0")
+
+
+def in_phase(terms: dict[str, Tensor], learning: Learning) -> dict[str, Tensor]:
+    """The terms times their phase's factors; one with factor 0 is left out, whatever its value."""
+    return {name: learning.loss_factor(name) * value for name, value in terms.items() if learning.loss_factor(name)}

@@ -93,6 +93,11 @@ def test_caches_are_drawn_from_by_their_weights_and_not_by_their_sizes(stills: C
     assert sum(plan.template.cache == 0 for plan in plans) / DRAWN == pytest.approx(0.75, abs=0.06)
 
 
+def test_what_is_pasted_is_drawn_by_weight_too(stills: CropCache) -> None:
+    plans = plans_of([stills, stills], [3.0, 1.0], paste=1.0, video=0.0, negative=0.0)
+    assert sum(plan.template.cache == 0 for plan in plans) / DRAWN == pytest.approx(0.75, abs=0.06)
+
+
 def test_weights_that_change_nothing_are_worth_a_word(videos: CropCache, stills: CropCache) -> None:
     assert "weights change nothing" in warnings_of([videos, stills], [1.0, 0.5])[0]
     assert warnings_of([videos, stills], [1.0, 1.0]) == []

@@ -65,15 +65,16 @@ def inner_path(folder: Path, name: object, where: str) -> Path:
 
 
 def sub_folders(folder: Path) -> list[Path]:
-    """Folders in a folder, in natural order."""
-    return sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: natural_key(path.name))
+    """Folders in a folder, in natural order; hidden ones left out."""
+    found = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(found, key=lambda path: natural_key(path.name))
 
 
 def files_with(folder: Path, suffix: str) -> list[Path]:
-    """Files of a folder with this ending, in natural order; none if there is no such folder."""
+    """Files of a folder with this ending, in natural order, hidden ones left out; none if there is no such folder."""
     if not folder.is_dir():
         return []
-    found = (path for path in folder.iterdir() if path.name.endswith(suffix))
+    found = (path for path in folder.iterdir() if path.name.endswith(suffix) and not path.name.startswith("."))
     return sorted(found, key=lambda path: natural_key(path.name))
 
 
