@@ -66,7 +66,7 @@ def refuse_foreign_folder(output: Path) -> None:
     if not output.is_dir():
         raise CacheFormatError(f"{output} is a file; expected a folder for the cache")
     own = {path.name for path in _own_files(output)}
-    marked = bool(own & {MANIFEST_NAME, BUILDING_NAME, BUILDING_NAME + PART_SUFFIX})
+    marked = MANIFEST_NAME in own or any(name.startswith(BUILDING_NAME) for name in own)  # or half of it
     others = sorted(path.name for path in output.iterdir() if path.name != LOCK_NAME and path.suffix != ".lock")
     if others and not marked:
         raise CacheFormatError(f"{output} holds other files ({others[0]}, …) and no cache; choose an empty --output")

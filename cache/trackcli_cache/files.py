@@ -60,9 +60,11 @@ def _write_part(part: Path, path: Path, content: bytes | memoryview) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-    except OSError as error:
+    except BaseException as error:  # Ctrl-C too
         part.unlink(missing_ok=True)
-        raise _cannot_write(path, error) from error
+        if isinstance(error, OSError):
+            raise _cannot_write(path, error) from error
+        raise
 
 
 def _cannot_write(path: Path, error: OSError) -> CacheError:

@@ -57,6 +57,14 @@ def test_an_empty_folder_is_filled_and_nothing_is_left_beside_it(tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
+def test_the_folder_one_stands_in_is_filled(tmp_path: Path) -> None:
+    done = run("swift-corr", "--kind", "matcher", "-o", ".", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "README.md", "pyproject.toml", "tests", "trackcli_swift_corr"
+    ]  # fmt: skip
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep me")
@@ -75,6 +83,11 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         ("trackcli-swift", "matcher", "begins with 'trackcli-', which is added to it; write 'swift'"),
         ("lambda", "loss", "name 'lambda' is a word of Python; choose another, like 'my-lambda'"),
         ("rpn", "head", "head 'rpn' is there already, of trackcli "),
+        (
+            "cache",
+            "dataset",
+            "a package 'trackcli-cache' is installed already, which this one would replace",
+        ),
         ("swift", "matchr", "unknown --kind 'matchr'; expected one of: backbone, matcher, head, loss, "),
     ],
 )

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from trackcli.composition.figures import Figures, read_figures, write_figures
-from trackcli.errors import InputDataError
+from trackcli.errors import InputDataError, UsageError
 
 WEIGHTS = {"a": torch.arange(6, dtype=torch.float16).reshape(2, 3), "b": torch.tensor([1.5, -2.0])}
 
@@ -43,6 +43,14 @@ def test_tensors_stay_aligned_whatever_the_length_of_the_header(tmp_path: Path) 
         write_figures(path, Figures(note=note))
         assert int.from_bytes(path.read_bytes()[:8], "little") % 8 == 0
         assert torch.equal(load_file(path)["a"], WEIGHTS["a"])
+
+
+def test_what_is_no_number_is_refused_and_the_old_figure_stays(tmp_path: Path) -> None:
+    path = tracker(tmp_path / "a.safetensors", {})
+    write_figures(path, Figures(fps=30))
+    with pytest.raises(UsageError, match="fps inf is no figure; expected a finite number"):
+        write_figures(path, Figures(fps=float("inf")))
+    assert read_figures(path) == Figures(fps=30)
 
 
 @pytest.mark.parametrize(

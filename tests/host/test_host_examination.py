@@ -92,6 +92,8 @@ class SickPlugin:
     @hookimpl
     def trackcli_trackers(self) -> Iterator[TrackerSpec]:
         yield TrackerSpec(name="weightless", summary="s", package="trackcli.weights", file="none.safetensors")
+        yield TrackerSpec(name="homeless", summary="s", package="no_such_package", file="a.safetensors")
+        yield TrackerSpec(name="unmade", summary="s", factory="no_such_module:make")
 
 
 def is_first(entry: Provided) -> bool:
@@ -179,6 +181,7 @@ def test_the_doctor_warns_of_a_name_that_two_plugins_provide() -> None:
         ),
         ("preset 'misspelt'", ["backbone.dept is unknown; did you mean 'depth'?"]),
         ("tracker 'weightless'", ["its file none.safetensors is missing in package trackcli.weights"]),
+        ("tracker 'unmade'", ["its factory no_such_module:make does not exist: there is no module no_such_module"]),
     ],
 )
 def test_the_doctor_finds_what_would_go_wrong_later(subject: str, reasons: list[str]) -> None:

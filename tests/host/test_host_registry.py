@@ -359,6 +359,12 @@ def test_a_summary_is_one_line(summary: Any) -> None:
         TrackerSpec(name="a", summary=summary)
 
 
+def test_a_tracker_has_a_file_or_a_factory() -> None:
+    for given in ({}, {"package": "acme"}, {"file": "a.safetensors"}):
+        with pytest.raises(PluginError, match="has neither a factory nor package and file"):
+            TrackerSpec(name="a", summary="s", **given)
+
+
 def test_a_heads_defaults_are_a_tuple_and_a_presets_recipe_a_mapping() -> None:
     with pytest.raises(PluginError, match=r"^head 'a' has default_losses='rpn'; expected a tuple of names"):
         HeadSpec(name="a", summary="s", factory="a:B", config="a:C", default_losses="rpn")  # type: ignore[arg-type]

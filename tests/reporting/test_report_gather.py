@@ -11,7 +11,7 @@ import pytest
 from trackcli.errors import InputDataError
 from trackcli.evaluation.results import ResultStore
 from trackcli.reporting.gather import find_evaluations, gather
-from trackcli.reporting.manifest import MANIFEST_FILE, Manifest, note_evaluation, read_manifest
+from trackcli.reporting.manifest import MANIFEST_FILE, Manifest, note_evaluation, noted_evaluation, read_manifest
 from trackcli.reporting.worst import worst_frames
 
 
@@ -29,6 +29,30 @@ def test_later_evaluations_add_their_sequences(tmp_path: Path) -> None:
     note_evaluation(tmp_path, manifest("b", "c", root="/moved"))
     assert read_manifest(tmp_path).sequences == ("a", "b", "c")
     assert read_manifest(tmp_path).root == Path("/moved")
+
+
+def test_another_dataset_of_the_same_layout_starts_a_new_list(tmp_path: Path) -> None:
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+        note_evaluation(tmp_path, manifest(place, root=str(tmp_path / place)))
+    assert read_manifest(tmp_path).sequences == ("there",)
+
+
+def test_what_is_tracked_now_is_no_longer_read_from_elsewhere(tmp_path: Path) -> None:
+    note_evaluation(tmp_path, manifest("a"))
+    now = Manifest("otb100", Path("/data"), None, "ope", "trackcli", ("a",), {"third": Path("/third")})
+    note_evaluation(tmp_path, now, tracked=["other"])
+    assert dict(read_manifest(tmp_path).elsewhere) == {"third": Path("/third")}
+
+
+def test_where_data_does_not_fit_the_earlier_note_stands(tmp_path: Path) -> None:
+    note_evaluation(tmp_path, manifest("a"))
+    with pytest.raises(InputDataError), noted_evaluation(tmp_path, manifest("z", split="test")):
+        raise InputDataError("begins elsewhere")
+    assert read_manifest(tmp_path) == manifest("a")
+    with pytest.raises(KeyboardInterrupt), noted_evaluation(tmp_path, manifest("z", split="test")):
+        raise KeyboardInterrupt
+    assert read_manifest(tmp_path).sequences == ("z",)
 
 
 def test_another_split_starts_a_new_list(tmp_path: Path) -> None:
@@ -84,6 +108,13 @@ def test_a_moved_dataset_is_found_with_root(bench: Any, results: Path, tmp_path:
 def test_results_without_a_note_need_the_root(bench: Any, results: Path) -> None:
     (results / MANIFEST_FILE).unlink()
     with pytest.raises(InputDataError, match="say where the dataset is with --root DIR"):
+        gather(results)
+    assert [entrant.label for entrant in gather(results, root=bench.root).entrants] == ["good", "poor"]
+
+
+def test_with_a_root_a_damaged_note_does_not_matter(results: Path, bench: Any) -> None:
+    (results / MANIFEST_FILE).write_text("{")
+    with pytest.raises(InputDataError, match="or give --root"):
         gather(results)
     assert [entrant.label for entrant in gather(results, root=bench.root).entrants] == ["good", "poor"]
 

@@ -11,6 +11,8 @@ import typer
 from trackcli.cli.completion import completion_of
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from trackcli.cli.console import Console
     from trackcli.evaluation.contenders import Contender
     from trackcli.evaluation.datasets import SequenceSet
@@ -115,11 +117,11 @@ def evaluate(
     )
     contenders = load_contenders(tracker, device=device, precision=precision)
     run.refuse_mixing(contenders)
-    _note_for_reports(run, contenders, root, split)
-    results = [
-        (contender, run.evaluate(contender, source, console))
-        for contender, source in zip(contenders, tracker, strict=True)
-    ]
+    with _noted_for_reports(run, contenders, root, split):
+        results = [
+            (contender, run.evaluate(contender, source, console))
+            for contender, source in zip(contenders, tracker, strict=True)
+        ]
     if submit is not None and output is not None:
         run.write_submission(submit, contenders[0], output)
         console.note(f"{output} is ready for the server of {submit}")
@@ -131,12 +133,16 @@ def evaluate(
             console.note(f"results are in {run.output / name}")
 
 
-def _note_for_reports(run: Run, contenders: list[Contender], root: Path, split: str | None) -> None:
+def _noted_for_reports(
+    run: Run, contenders: list[Contender], root: Path, split: str | None
+) -> AbstractContextManager[None]:
     """Leave what ``trackcli report`` needs beside the results, from the start: unfinished ones can be shown too."""
-    from trackcli.reporting.manifest import Manifest, note_evaluation
+    from contextlib import nullcontext
+
+    from trackcli.reporting.manifest import Manifest, noted_evaluation
 
     if run.output is None:
-        return
+        return nullcontext()
     manifest = Manifest(
         dataset=run.dataset,
         root=root.expanduser().resolve(),
@@ -146,7 +152,8 @@ def _note_for_reports(run: Run, contenders: list[Contender], root: Path, split: 
         sequences=run.sequences.names,
         elsewhere={one.label: one.results.resolve() for one in contenders if one.results is not None},
     )
-    note_evaluation(run.output / run.dataset, manifest)
+    tracked = [one.label for one in contenders if one.results is None]
+    return noted_evaluation(run.output / run.dataset, manifest, tracked)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class _Lazy(TyperCommand):
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Import the command and let it read its arguments."""
         self._real = _command_of(self._extra)
-        context = self._real.make_context(info_name, args, parent=parent, **extra)
+        context = self._real.make_context(info_name, _without_debug(args, self._real), parent=parent, **extra)
         if not context.resilient_parsing:  # completion looks at the command itself
             context.command = self
         return context
@@ -72,6 +72,13 @@ class _Lazy(TyperCommand):
             raise
         except Exception as error:
             raise self._extra.failure(f"failed ({one_line(error)})") from error
+
+
+def _without_debug(args: list[str], command: Any) -> list[str]:
+    """The arguments for a command that does not know ``--debug``, which works for all: ``main`` looks for it itself."""
+    known = any("--debug" in each.opts for each in command.params) or hasattr(command, "commands")
+    end = args.index("--") if "--" in args else len(args)
+    return args if known else [each for each in args[:end] if each != "--debug"] + args[end:]
 
 
 def _command_of(extra: ExtraCommand) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from trackcli.composition.figures import FIGURES
+from trackcli.composition.figures import without_figures
 from trackcli.composition.files import load_tracker, save_tracker
 from trackcli.errors import UsageError
 from trackcli.host.registry import Registry
@@ -47,5 +47,5 @@ def write_average(sources: Sequence[Path], target: Path, registry: Registry) -> 
     }
     model.load_state_dict(mean)
     origins = [str(source) for source in sources]
-    provenance = {name: fact for name, fact in described.provenance.items() if name != FIGURES}
+    provenance = without_figures(described.provenance)
     save_tracker(target, model, planned, {**provenance, "averaged": origins})

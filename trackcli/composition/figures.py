@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from trackcli.composition.raw_header import HEADER_KEY, METADATA, PROVENANCE, read_raw_header, write_raw_header
-from trackcli.errors import InputDataError
+from trackcli.errors import InputDataError, UsageError
 
 FIGURES = "figures"
 """Key in the header's ``provenance``."""
@@ -32,6 +34,11 @@ class Figures:
     note: str | None = None
 
 
+def without_figures(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """A tracker's facts for another one made from it: what was measured was not measured of that one."""
+    return {name: fact for name, fact in provenance.items() if name != FIGURES}
+
+
 def read_figures(path: Path) -> Figures:
     """The figures of a tracker file; none where it has no sound ones: a listing does not fail for one bad file."""
     try:
@@ -47,9 +54,14 @@ def write_figures(path: Path, figures: Figures) -> None:
     """Put figures into a tracker file's header; those not given stay as they are. Tensors are copied byte by byte.
 
     Raises:
+        UsageError: if a figure is no finite number.
         InputDataError: if it is no tracker file of trackcli.
         CacheError: if it cannot be written.
     """
+    for name in ("auc", "fps"):
+        value = getattr(figures, name)
+        if value is not None and not math.isfinite(value):
+            raise UsageError(f"{name} {value} is no figure; expected a finite number")
     header, tensors = read_raw_header(path, with_tensors=True)
     try:
         described = json.loads(header[METADATA][HEADER_KEY])

@@ -10,7 +10,7 @@ from typing import Any
 
 from trackcli.composition.build import build_model
 from trackcli.composition.defaults import complete_layers
-from trackcli.composition.figures import FIGURES
+from trackcli.composition.figures import without_figures
 from trackcli.composition.files import load_tracker, save_tracker
 from trackcli.composition.plan import plan
 from trackcli.composition.record import recipe_data
@@ -71,6 +71,5 @@ def write_variant(
                 "not; expected settings of postprocessors or of crop; for others use trackcli train --init-from"
             )
     variant.load_state_dict({name: weights[name] for name in variant.state_dict()})
-    facts = {name: fact for name, fact in described.provenance.items() if name != FIGURES}
-    save_tracker(target, variant, changed, {**facts, **provenance})
+    save_tracker(target, variant, changed, {**without_figures(described.provenance), **provenance})
     return tuple(part.name for part in completed.recipe.postprocessor)

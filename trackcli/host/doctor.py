@@ -142,7 +142,10 @@ def _errors(entry: Provided, registry: Registry) -> Iterator[Exception]:
     if isinstance(spec, specs.PresetSpec):
         yield from _failure(_plan_preset, registry.label(entry), registry)
     elif isinstance(spec, specs.TrackerSpec):
-        yield from _failure(_check_tracker_file, spec)
+        if spec.factory:
+            yield from _failure(_check_module, "factory", spec.factory)
+        else:
+            yield from _failure(_check_tracker_file, spec)
     elif isinstance(spec, DatasetSpec):
         yield from _failure(_check_module, "reader", spec.reader)
     elif isinstance(spec, SinkSpec):

@@ -211,6 +211,8 @@ class TrackerSpec(Spec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self.factory and not (self.package and self.file):
+            raise PluginError(f"tracker {self.name!r} has neither a factory nor package and file; expected one of both")
         if self.factory and not is_reference(self.factory):
             raise PluginError(f"tracker {self.name!r} refers to {self.factory!r}; expected 'package.module:name'")
         if not isinstance(self.options, tuple) or not all(isinstance(option, str) for option in self.options):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -115,8 +116,9 @@ def gather(
 
 def _manifest(folder: Path, root: Path | None, dataset: str | None) -> Manifest:
     if (folder / MANIFEST_FILE).is_file():
-        manifest = read_manifest(folder)
-        return manifest if root is None else replace(manifest, root=root)
+        with nullcontext() if root is None else suppress(InputDataError):  # with a root, it does without the note
+            manifest = read_manifest(folder)
+            return manifest if root is None else replace(manifest, root=root)
     if root is None:
         raise InputDataError(f"{folder} has no {MANIFEST_FILE}; say where the dataset is with --root DIR")
     name = dataset or "folder"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,28 +41,57 @@ class Manifest:
     sequences: tuple[str, ...]
     elsewhere: Mapping[str, Path] = field(default_factory=dict)
 
-    def joined(self, earlier: Manifest) -> Manifest:
+    def joined(self, earlier: Manifest, tracked: Collection[str] = ()) -> Manifest:
         """This evaluation together with what an earlier one left in the same folder.
 
-        Sequences add up while both are of one split of one dataset; otherwise the earlier ones are not compared.
+        Sequences add up while both are of one split of one dataset, in one place unless the earlier place is gone;
+        otherwise the earlier ones are not compared.
+
+        Args:
+            earlier: The earlier one.
+            tracked: Names of the trackers that this one runs: what was elsewhere under these no longer counts.
         """
-        if (earlier.dataset, earlier.split) != (self.dataset, self.split):
+        moved = earlier.root != self.root and earlier.root.is_dir()
+        if (earlier.dataset, earlier.split) != (self.dataset, self.split) or moved:
             return self
         sequences = tuple(dict.fromkeys((*earlier.sequences, *self.sequences)))
-        elsewhere = {**earlier.elsewhere, **self.elsewhere}
+        still = {label: path for label, path in earlier.elsewhere.items() if label not in tracked}
+        elsewhere = {**still, **self.elsewhere}
         return Manifest(self.dataset, self.root, self.split, self.protocol, self.variant, sequences, elsewhere)
 
 
-def note_evaluation(folder: Path, manifest: Manifest) -> None:
+@contextmanager
+def noted_evaluation(folder: Path, manifest: Manifest, tracked: Collection[str] = ()) -> Iterator[None]:
+    """:func:`note_evaluation` for what the block evaluates: at its start, so that what is finished can be shown.
+
+    If data turns out not to fit, the earlier note comes back: its results stand.
+    """
+    path = folder / MANIFEST_FILE
+    before = path.read_bytes() if path.is_file() else None
+    note_evaluation(folder, manifest, tracked)
+    try:
+        yield
+    except InputDataError:
+        if before is not None:
+            write_whole(path, before)
+        raise
+
+
+def note_evaluation(folder: Path, manifest: Manifest, tracked: Collection[str] = ()) -> None:
     """Write down what is evaluated in ``<output>/<dataset>``, keeping what an earlier evaluation noted there.
 
     A note that cannot be read is replaced: it is no result.
+
+    Args:
+        folder: Of the results.
+        manifest: What is evaluated.
+        tracked: Names of the trackers that are run, not read.
 
     Raises:
         CacheError: if it cannot be written.
     """
     with suppress(InputDataError):
-        manifest = manifest.joined(read_manifest(folder))
+        manifest = manifest.joined(read_manifest(folder), tracked)
     content = {
         "format": FORMAT,
         "dataset": manifest.dataset,

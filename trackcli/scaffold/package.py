@@ -7,7 +7,8 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from importlib import resources
+from importlib import metadata, resources
+from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
@@ -28,7 +29,7 @@ _CONFIG_ROW = "| `$package/config.py` | its settings, and what it promises; impo
 def new_package(name: str, kind: str, folder: Path | None, registry: Registry) -> Path:
     """Write a plugin's package.
 
-    It is written beside its place and renamed: there is a whole package or none.
+    It is written beside its place and moved there when it is whole.
 
     Args:
         name: The component's name, kebab-case; the distribution becomes ``trackcli-<name>``.
@@ -58,9 +59,11 @@ def new_package(name: str, kind: str, folder: Path | None, registry: Registry) -
                 file = made / path
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text, encoding="utf-8")
-            if target.exists():  # empty
-                target.rmdir()
-            shutil.move(made, target)
+            if target.exists():  # empty; it may be where somebody stands
+                for part in made.iterdir():
+                    shutil.move(part, target / part.name)
+            else:
+                shutil.move(made, target)
     except OSError as error:
         reason = error.strerror or error
         raise InputDataError(f"folder '{target}' cannot be written ({reason}); choose another with -o") from error
@@ -118,6 +121,14 @@ def _check_kind(kind: str) -> None:
         raise UsageError(f"unknown --kind {kind!r}; expected one of: {', '.join(NEW_KINDS)}")
 
 
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return find_spec(distribution.replace("-", "_")) is not None
+    return True
+
+
 def _check_name(name: str, kind: str, registry: Registry) -> None:
     if name.startswith(_PREFIX):
         raise UsageError(f"name {name!r} begins with {_PREFIX!r}, which is added to it; write {name[len(_PREFIX) :]!r}")
@@ -128,6 +139,11 @@ def _check_name(name: str, kind: str, registry: Registry) -> None:
         )
     if keyword.iskeyword(name):
         raise UsageError(f"name {name!r} is a word of Python; choose another, like 'my-{name}'")
+    distribution = f"{_PREFIX}{name}"
+    if _is_installed(distribution):
+        raise UsageError(
+            f"a package {distribution!r} is installed already, which this one would replace; choose another name"
+        )
     if taken := registry.matching(name, KINDS[kind]):
         raise UsageError(
             f"{kind} {name!r} is there already, of {taken[0].distribution} {taken[0].version}; choose another name, "

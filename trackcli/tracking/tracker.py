@@ -18,7 +18,7 @@ from trackcli.composition.model import TrackerModel
 from trackcli.composition.plan import Plan, plan
 from trackcli.config.precision import check_precision
 from trackcli.engines.eager import optimised
-from trackcli.errors import InputDataError, ShapeError, UnknownNameError, UsageError
+from trackcli.errors import InputDataError, PluginError, ShapeError, UnknownNameError, UsageError
 from trackcli.host.registry import Registry, installed
 from trackcli.host.specs import PresetSpec, TrackerSpec
 from trackcli.tracking.session import Image, Session
@@ -187,7 +187,13 @@ def find_tracker_file(name_or_file: str, registry: Registry) -> Path:
             f"{name_or_file!r} is a foreign tracker without a weights file; expected one with weights here; "
             f"run it with trackcli track or trackcli eval, or trackcli.foreign.loading.load_video_tracker"
         )
-    return Path(str(resources.files(spec.package) / spec.file))
+    try:
+        return Path(str(resources.files(spec.package) / spec.file))
+    except (ImportError, TypeError, ValueError) as error:
+        raise PluginError(
+            f"tracker {spec.name!r} is to be in package {spec.package!r}, which cannot be found ({error}); the plugin "
+            "that provides it is broken or incomplete"
+        ) from error
 
 
 def resolve_device(name: str) -> torch.device:

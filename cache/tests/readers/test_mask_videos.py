@@ -53,9 +53,9 @@ def test_boxes_are_the_extent_of_each_objects_pixels(davis):
 
 
 def test_hidden_files_of_other_systems_are_no_masks(davis):
-    before = list(open_dataset("davis", davis.root).images())
+    before = repr(list(open_dataset("davis", davis.root).images()))  # boxes of absent objects equal nothing
     davis.text("Annotations/480p/kite-surf/._00000.png", "what another system notes of the file")
-    assert list(open_dataset("davis", davis.root).images()) == before
+    assert repr(list(open_dataset("davis", davis.root).images())) == before
 
 
 def test_splits_are_the_datasets_own_lists(davis):

@@ -51,7 +51,8 @@ def score_maps(
     height, width = (min(row.shape[axis] for row in rows) for axis in (0, 1))
     picture = np.concatenate([row[:height, :width] for row in rows])
     output.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(output), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    if not cv2.imwrite(str(output), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
+        raise UsageError(f"{output} cannot be written; expected the name of a file in a folder that is writable")
     maps = [f"{name} {kind}" for kind in ("with penalties", "without") for name in tracker]
     typer.echo(f"{output}: one row per frame ({frames}); search region, {', '.join(maps)}")
 

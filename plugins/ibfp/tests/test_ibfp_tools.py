@@ -14,6 +14,7 @@ from trackcli_ibfp.pyramid_maps import frame_numbers, pyramid_maps
 from trackcli_ibfp.with_online import with_online
 
 import trackcli
+from trackcli.composition.figures import without_figures
 from trackcli.errors import ConfigError, UsageError
 from trackcli.testing import synthetic_clip
 
@@ -36,7 +37,7 @@ def test_with_online_gives_a_tracker_the_link_and_takes_it_away(tmp_path: Path) 
     weights = online.model.state_dict()
     assert all(torch.equal(weights[name], leaf) for name, leaf in default.model.state_dict().items())
     assert online.described is not None and default.described is not None
-    assert online.described.provenance == default.described.provenance
+    assert online.described.provenance == without_figures(default.described.provenance)  # those are the default's
 
     with_online(str(given), output=taken, off=True)
     names = [
@@ -49,6 +50,8 @@ def test_with_online_gives_a_tracker_the_link_and_takes_it_away(tmp_path: Path) 
         with_online("default", output=tmp_path / "x.safetensors", off=True, fast=True)
     with pytest.raises(UsageError, match=r"does not end in \.safetensors"):
         with_online("default", output=tmp_path / "x.pth")
+    with pytest.raises(UsageError, match="--set name=hold would be another link; expected settings of online-update"):
+        with_online("default", output=tmp_path / "x.safetensors", assignments=["name=hold"])
     with pytest.raises(ConfigError, match="evry"):
         with_online("default", output=tmp_path / "x.safetensors", assignments=["evry=5"])
 

@@ -33,6 +33,7 @@ def with_online(
     from trackcli import load
     from trackcli.composition.build import build_model
     from trackcli.composition.defaults import to_recipe
+    from trackcli.composition.figures import without_figures
     from trackcli.composition.plan import plan
     from trackcli.composition.record import recipe_data
     from trackcli.config.layers import apply_assignments
@@ -49,14 +50,16 @@ def with_online(
     loaded = load(tracker, device="cpu")
     recipe = recipe_data(loaded.plan)
     others = [part for part in recipe["postprocessor"] if part["name"] != NAME]
-    settings = apply_assignments({"name": NAME, **({"fast": True} if fast else {})}, assignments or [])
-    recipe["postprocessor"] = others if off else [settings, *others]
+    settings = apply_assignments({"fast": True} if fast else {}, assignments or [])
+    if "name" in settings:
+        raise UsageError(f"--set name={settings['name']} would be another link; expected settings of {NAME}")
+    recipe["postprocessor"] = others if off else [{"name": NAME, **settings}, *others]
     registry = installed()
     planned = plan(to_recipe(recipe), registry)
     model = build_model(planned)
     with torch.no_grad():
         model.load_state_dict(loaded.model.state_dict())
     output.parent.mkdir(parents=True, exist_ok=True)
-    provenance = dict(loaded.described.provenance) if loaded.described is not None else {}
+    provenance = without_figures(loaded.described.provenance) if loaded.described is not None else {}
     Tracker(str(output), model, planned, device="cpu").save(output, provenance=provenance)
     typer.echo(str(output))

@@ -31,6 +31,7 @@ def stage_variants(
     Example: trackcli stage-variants runs/spm -o variants --proposals 1,3,5,7,9,11 --structures
     """
     from trackcli import load
+    from trackcli.composition.figures import without_figures
     from trackcli.errors import UsageError
 
     variants: dict[str, dict[str, Any]] = {f"k-{count:02d}": {"proposals": count} for count in numbers(proposals)}
@@ -44,7 +45,7 @@ def stage_variants(
     loaded = load(tracker, device="cpu")
     made = {name: with_head_settings(loaded, settings) for name, settings in variants.items()}
     output.mkdir(parents=True, exist_ok=True)
-    provenance = dict(loaded.described.provenance) if loaded.described is not None else {}
+    provenance = without_figures(loaded.described.provenance) if loaded.described is not None else {}
     for name, variant in made.items():
         variant.save(targets[name], provenance={**provenance, "variant": name})
         typer.echo(str(targets[name]))
