@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from multiprocessing import active_children, get_context
 from typing import Protocol, runtime_checkable
 
@@ -123,7 +123,8 @@ class Processes:
 
     def _take(self, running: dict[Future[_Finished], Task]) -> Iterator[tuple[Task, Trajectory]]:
         done, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in sorted(done, key=_has_failed):  # what is finished is kept, whatever else fails meanwhile
+        # What is finished is kept, whatever else fails meanwhile; of several failures the first one is told.
+        for future in sorted(done, key=lambda each: (_has_failed(each), astuple(running[each]))):
             task = running.pop(future)
             try:
                 finished = future.result()
