@@ -49,9 +49,11 @@ def publish(part: Path, path: Path) -> None:
     try:
         part.replace(path)
         _sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:  # Ctrl-C too
         part.unlink(missing_ok=True)
-        raise _cannot_write(path, error) from error
+        if isinstance(error, OSError):
+            raise _cannot_write(path, error) from error
+        raise
 
 
 def _write_part(part: Path, path: Path, content: bytes | memoryview) -> None:

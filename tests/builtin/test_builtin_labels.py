@@ -19,6 +19,7 @@ from trackcli.builtin.labels.points import (
     side_distances,
 )
 from trackcli.builtin.labels.sampling import keep_some, priorities
+from trackcli.errors import ConfigError
 from trackcli.geometry.boxes import box_iou
 from trackcli.geometry.grids import Grid
 
@@ -211,3 +212,8 @@ def test_a_gaussian_is_one_in_the_middle_and_falls_with_the_boxs_size() -> None:
     points = torch.tensor([[14.0, 14.0], [14.0 + 6.0, 14.0], [14.0, 14.0 + 4.0]])
     values = gaussian_map(points, BOX, sigma=0.25)  # one sigma: 6 along x, 4 along y
     assert values[0].tolist() == pytest.approx([1.0, math.exp(-0.5), math.exp(-0.5)])
+
+
+def test_a_sample_without_room_for_negatives_is_refused() -> None:
+    with pytest.raises(ConfigError, match="positives = 64 of anchors = 64 leave no room for negatives"):
+        AnchorAssigner(positives=64, total=64)

@@ -103,6 +103,7 @@ def test_help_names_them_without_importing(site: Path) -> None:
         (("greet", "Ada", "--loud"), "HELLO Ada\n"),
         (("greet", "Ada", "--debug"), "hello Ada\n"),
         (("several", "second"), "the second\n"),
+        (("several", "second", "--debug"), "the second\n"),
         (("alone",), "the only one\n"),
         (("more-commands:twice", "both"), "hello both\n"),
     ],

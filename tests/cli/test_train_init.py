@@ -142,6 +142,7 @@ def test_with_force_nothing_is_lost_before_the_new_run_is_sure_to_begin(
     before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
     train(*words, "typo", "--force", code=3)
     train(*words, clip_cache, "--force", "--set", "train.schedule=step", code=2)
+    train(*words, clip_cache, "--force", "--set", "train.phases=[{losses={'rpn.clasification'=0}}]", code=2)
     assert {path: path.read_bytes() for path in before} == before
     train(*words, clip_cache, "--force", "--seed", 3)
     assert (tmp_path / "run" / "mine.safetensors").read_bytes() == b"precious"

@@ -50,6 +50,11 @@ def test_where_data_does_not_fit_the_earlier_note_stands(tmp_path: Path) -> None
     with pytest.raises(InputDataError), noted_evaluation(tmp_path, manifest("z", split="test")):
         raise InputDataError("begins elsewhere")
     assert read_manifest(tmp_path) == manifest("a")
+    with pytest.raises(InputDataError), noted_evaluation(tmp_path, manifest("y", split="val")):
+        (tmp_path / "tracker").mkdir()
+        (tmp_path / "tracker" / "y.txt").write_text("1,2,3,4\n")
+        raise InputDataError("a broken image, later")
+    assert read_manifest(tmp_path).sequences == ("y",)
     with pytest.raises(KeyboardInterrupt), noted_evaluation(tmp_path, manifest("z", split="test")):
         raise KeyboardInterrupt
     assert read_manifest(tmp_path).sequences == ("z",)

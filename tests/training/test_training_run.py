@@ -53,7 +53,7 @@ def test_settings_of_the_optimiser_may_change_on_the_way(new_run: NewRun) -> Non
     assert {group["weight_decay"] for group in after.engine.optimizer.param_groups} == {0}
     assert {group["factor"] for group in after.engine.optimizer.param_groups} == {0.25, 1.0}
     assert len(after.engine.optimizer.state) == momenta > 0
-    with pytest.raises(InputDataError, match=r"does not fit this recipe \(it is of another optimiser\)"):
+    with pytest.raises(InputDataError, match=r"does not fit this recipe \(its optimiser is sgd\)"):
         new_run("train.steps=4", "train.optimizer=adamw").resume()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat
 
 from trackcli.config.component import (
     BackboneConfig,
@@ -173,16 +173,6 @@ class RpnConfig(HeadConfig):
             )
 
 
-def check_anchor_counts(positives: int, anchors: int) -> None:
-    """Refuse a sample of anchors in which no negative one has room.
-
-    Raises:
-        ValueError: saying what was expected.
-    """
-    if positives >= anchors:
-        raise ValueError(f"positives {positives} of {anchors} anchors leave none for negatives; expected fewer")
-
-
 class RpnLossConfig(LossConfig):
     """Cross-entropy over sampled anchors and smooth L1 over the positive ones.
 
@@ -197,11 +187,6 @@ class RpnLossConfig(LossConfig):
     positives: int = Field(default=16, ge=1, description="Most positive anchors per pair")
     anchors: int = Field(default=64, ge=2, description="Most anchors per pair")
     box_weight: float = Field(default=1.2, ge=0, description="Weight of the box term (λ)")
-
-    @model_validator(mode="after")
-    def _check_anchors(self) -> Self:
-        check_anchor_counts(self.positives, self.anchors)
-        return self
 
 
 class ScalePenaltyConfig(PostprocessorConfig):

@@ -76,9 +76,15 @@ class _Lazy(TyperCommand):
 
 def _without_debug(args: list[str], command: Any) -> list[str]:
     """The arguments for a command that does not know ``--debug``, which works for all: ``main`` looks for it itself."""
-    known = any("--debug" in each.opts for each in command.params) or hasattr(command, "commands")
+    known = _knows_debug(command)
     end = args.index("--") if "--" in args else len(args)
     return args if known else [each for each in args[:end] if each != "--debug"] + args[end:]
+
+
+def _knows_debug(command: Any) -> bool:
+    """Whether it has the option, or any of its commands has."""
+    own = any("--debug" in each.opts for each in command.params)
+    return own or any(map(_knows_debug, getattr(command, "commands", {}).values()))
 
 
 def _command_of(extra: ExtraCommand) -> Any:

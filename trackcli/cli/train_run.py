@@ -72,6 +72,8 @@ def run_training(completed: Completed, planned: Plan, options: TrainOptions, con
             )
             if world.is_first:
                 write_whole(folder / CONFIG_FILE, recipe_toml(completed, planned).encode())
+            if loaded is not None and loaded.provenance:
+                run.checkpoint()  # a run killed before its first one would go on from chance
             driven = _run(run, options, console)
             if world.is_first:
                 _finish(run, driven, loaded, options, console)

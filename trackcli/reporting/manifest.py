@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -51,8 +52,8 @@ class Manifest:
             earlier: The earlier one.
             tracked: Names of the trackers that this one runs: what was elsewhere under these no longer counts.
         """
-        moved = earlier.root != self.root and earlier.root.is_dir()
-        if (earlier.dataset, earlier.split) != (self.dataset, self.split) or moved:
+        elsewhere_still = earlier.root != self.root and os.path.isdir(earlier.root)  # noqa: PTH112  # also if not to be seen
+        if (earlier.dataset, earlier.split) != (self.dataset, self.split) or elsewhere_still:
             return self
         sequences = tuple(dict.fromkeys((*earlier.sequences, *self.sequences)))
         still = {label: path for label, path in earlier.elsewhere.items() if label not in tracked}
@@ -64,17 +65,24 @@ class Manifest:
 def noted_evaluation(folder: Path, manifest: Manifest, tracked: Collection[str] = ()) -> Iterator[None]:
     """:func:`note_evaluation` for what the block evaluates: at its start, so that what is finished can be shown.
 
-    If data turns out not to fit, the earlier note comes back: its results stand.
+    If data turns out not to fit before there is any new result, the earlier note comes back: its results stand.
     """
     path = folder / MANIFEST_FILE
-    before = path.read_bytes() if path.is_file() else None
+    before = None
+    with suppress(OSError):
+        before = path.read_bytes()
     note_evaluation(folder, manifest, tracked)
+    results = _written(folder)
     try:
         yield
     except InputDataError:
-        if before is not None:
+        if before is not None and _written(folder) == results:
             write_whole(path, before)
         raise
+
+
+def _written(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*.txt")}
 
 
 def note_evaluation(folder: Path, manifest: Manifest, tracked: Collection[str] = ()) -> None:

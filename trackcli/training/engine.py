@@ -159,6 +159,7 @@ class Engine:
             "model": self.model.state_dict(),
             "losses": self.losses.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "optimizer_name": self.config.optimizer,
             "scaler": self.scaler.state_dict(),
             "averaged": self.average.model.state_dict() if self.average is not None else None,
             "fresh": sorted(self.fresh),
@@ -173,6 +174,8 @@ class Engine:
         try:
             self.model.load_state_dict(state["model"])
             self.losses.load_state_dict(state["losses"])
+            if state.get("optimizer_name", self.config.optimizer) != self.config.optimizer:
+                raise ValueError(f"its optimiser is {state['optimizer_name']}")
             self._load_optimizer(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
             if self.average is not None and state["averaged"] is not None:
@@ -187,12 +190,21 @@ class Engine:
                 "or start another run"
             ) from error
 
+    def check_phases(self, batches: Sequence[Batch]) -> None:
+        """Ask the losses for their terms, and refuse phases that do not fit them; nothing is learnt.
+
+        Raises:
+            ConfigError: saying what does not fit.
+        """
+        counting = StepCounting(self.world, 1)
+        counting.begin(0)
+        with self._undisturbed(), torch.no_grad(), self._chance(0, 0):
+            check_phases(self._pair_losses(replace(batches[0], counting=counting)).keys(), self.config)
+
     def _load_optimizer(self, state: dict[str, Any]) -> None:
         """Take what was gathered on the way, such as momentum; what is set, weight decay say, is the recipe's."""
         groups = self.optimizer.param_groups
         own = [{name: value for name, value in group.items() if name != "params"} for group in groups]
-        if [group.keys() - {"params"} for group in state["param_groups"]] != [group.keys() for group in own]:
-            raise ValueError("it is of another optimiser")
         self.optimizer.load_state_dict(state)
         for group, options in zip(self.optimizer.param_groups, own, strict=True):
             group.update(options)

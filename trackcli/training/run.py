@@ -88,6 +88,15 @@ class TrainingRun:
         if self.engine.average is not None:
             self.engine.average.restart(self.model)
 
+    def check_phases(self) -> None:
+        """Refuse phases that weigh what the losses do not have, before anything is done.
+
+        Raises:
+            ConfigError: saying what does not fit.
+        """
+        if any(phase.losses for phase in self.config.phases):
+            self.engine.check_phases(self._finished(next(iter(self.loader.batches(0, 1)))))
+
     def resume(self) -> bool:
         """Go on from the newest readable checkpoint; False if there is none."""
         state, complaints = self.world.from_first(self._read_checkpoint() if self.world.is_first else None)

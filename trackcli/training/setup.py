@@ -18,6 +18,7 @@ from trackcli.host.registry import Registry
 from trackcli.tracking.tracker import RUN_TRACKER, resolve_device
 from trackcli.training.best import BEST_TRACKER
 from trackcli.training.checkpoint import PATTERN as CHECKPOINT_PATTERN
+from trackcli.training.checkpoint import remove_leftovers
 from trackcli.training.distributed import ALONE, World
 from trackcli.training.initial import InitialWeights, Loaded, load_initial
 from trackcli.training.loader import make_loader
@@ -50,11 +51,12 @@ def prepare_folder(folder: Path, *, resume: bool, force: bool) -> None:
 
 
 def _remove_old_run(folder: Path) -> None:
-    """What a run leaves, where there was one: ``--force`` was given. Other files stay."""
-    if not (folder / RECIPE_FILE).is_file():
-        return
-    names = (RUN_TRACKER, BEST_TRACKER, METRICS_FILE, SOURCES_FILE)
-    for pattern in (CHECKPOINT_PATTERN, NONFINITE_PATTERN, EVENTS, *names):
+    """What a run leaves and would go on from: ``--force`` was given. Other files stay."""
+    patterns = [CHECKPOINT_PATTERN, NONFINITE_PATTERN, METRICS_FILE]
+    if (folder / RECIPE_FILE).is_file():
+        remove_leftovers(folder)
+        patterns += [RUN_TRACKER, BEST_TRACKER, SOURCES_FILE, EVENTS]
+    for pattern in patterns:
         for old in folder.glob(pattern):
             old.unlink(missing_ok=True)
 
@@ -115,6 +117,7 @@ def set_up(
         "seed": recipe.train.seed,
     }
     run = TrainingRun(planned, loader, folder, training_device, registry, note, provenance, world)
+    run.check_phases()
     loaded = None
     if resume and run.resume():
         run.provenance.update(_started_from(folder))
@@ -131,8 +134,6 @@ def set_up(
         recipe_text = json.dumps(full_recipe(planned).model_dump(mode="json", exclude_none=True), indent=1)
         write_whole(folder / RECIPE_FILE, recipe_text.encode())
         remember_sources(folder, data)
-    if loaded is not None and loaded.provenance:
-        run.checkpoint()  # a run killed before its first one would go on from chance
     return run, loaded
 
 

@@ -42,7 +42,8 @@ class VideoFiles:
         candidates = (
             [given] if given.is_file() else sorted(self._root.iterdir(), key=lambda path: natural_key(path.name))
         )
-        videos = [path for path in candidates if path.suffix.lower() in SUFFIXES]
+        shown = [path for path in candidates if path == given or not path.name.startswith(".")]
+        videos = [path for path in shown if path.suffix.lower() in SUFFIXES]
         self._videos = [path for path in videos if path.with_suffix(".txt").is_file()]
         if not self._videos:
             looked_for = videos[0].with_suffix(".txt").name if videos else "a video with a .txt of the same name"

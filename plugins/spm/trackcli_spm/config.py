@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError
 
-from trackcli.builtin.config import check_anchor_counts
 from trackcli.composition.plan import explain
 from trackcli.config.component import HeadConfig, LossConfig
 from trackcli.config.recipe import Part
@@ -190,8 +189,3 @@ class SeriesParallelLossConfig(LossConfig):
         description="Another loss for the coarse stage, with its settings beside its name; unset: the one above for "
         "anchors, for another coarse head that head's own",
     )
-
-    @model_validator(mode="after")
-    def _check_anchors(self) -> Self:
-        check_anchor_counts(self.positives, self.anchors)
-        return self

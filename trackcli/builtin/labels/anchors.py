@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from trackcli.builtin.labels.sampling import keep_some
+from trackcli.errors import ConfigError
 from trackcli.geometry.boxes import box_iou, boxes_from_centers, centers_and_sizes
 from trackcli.geometry.grids import Grid
 
@@ -88,6 +89,9 @@ class AnchorAssigner:
         positives: Most positives per pair.
         total: Most anchors per pair; a negative pair contributes as many negatives as a positive one.
 
+    Raises:
+        ConfigError: if there would be no negatives.
+
     Source: Li et al. 2018 (SiamRPN), section 3.3; the sample sizes are SiamRPN++'s.
     """
 
@@ -95,6 +99,13 @@ class AnchorAssigner:
     negative_iou: float = 0.3
     positives: int = 16
     total: int = 64
+
+    def __post_init__(self) -> None:
+        if self.positives >= self.total:
+            raise ConfigError(
+                f"positives = {self.positives} of anchors = {self.total} leave no room for negatives; "
+                "expected fewer positives"
+            )
 
     def assign(self, anchors_xyxy: Tensor, boxes_xyxy: Tensor, positive: Tensor, sample_ids: Tensor) -> AnchorLabels:
         """Label anchors for a batch.
