@@ -59,7 +59,7 @@ def test_a_long_list_is_cut_in_the_summary() -> None:
     assert report.summary() == "1 tensors loaded; 4 missing: b, c, d, …"
 
 
-@pytest.mark.parametrize("prefix", ["", "module.", "backbone.", "features."])
+@pytest.mark.parametrize("prefix", ["module.backbone.", "", "module.", "backbone.", "features."])
 def test_a_wrappers_prefix_is_taken_off(prefix: str) -> None:
     module, weights = small_module(), other_weights()
     report = load_foreign(module, {f"{prefix}{name}": value for name, value in weights.items()})

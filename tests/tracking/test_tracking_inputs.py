@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from trackcli.errors import InputDataError, ShapeError, TrackcliError
@@ -70,6 +71,34 @@ def test_a_bad_box_is_one_clear_line(session: Session, box: list[float], message
     with pytest.raises(InputDataError) as caught:
         session.start([frames[0]], [0], np.array([box], dtype=np.float64))
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("box", [[100, 80, 100 + 1e-6, 81], [0, 0, 1e25, 1], [-1e300, -1e300, 1e300, 1e300]])
+def test_a_box_that_is_none_in_float32_is_refused(session: Session, box: list[float], frames: list[Image]) -> None:
+    with pytest.raises(
+        InputDataError, match=r"is nothing to follow; expected sides of at least 0\.01 pixels and coord"
+    ):
+        session.start([frames[0]], [0], np.array([box]))
+
+
+@pytest.mark.parametrize("frame", [None, [[1, 2], [3, 4]], torch.zeros((90, 120, 3), dtype=torch.uint8)])
+def test_what_is_no_array_is_named(one_target: Tracker, frame: Any) -> None:
+    with pytest.raises(InputDataError, match=rf"frame is a {type(frame).__name__}; expected a NumPy array \(H, W, 3\)"):
+        one_target.update(frame)
+
+
+@pytest.mark.parametrize("boxes", ["10,20,30,40", [[1, 2, 3, 4], [5, 6]], torch.ones(4, requires_grad=True)])
+def test_boxes_that_are_no_numbers_are_refused(one_target: Tracker, boxes: Any, frames: list[Image]) -> None:
+    with pytest.raises(InputDataError, match="boxes_xywh cannot be read as numbers"):
+        one_target.start(frames[0], boxes)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_frame_that_cannot_be_written_to_is_fine(one_target: Tracker, frames: list[Image]) -> None:
+    frame = frames[0].copy()
+    frame.flags.writeable = False
+    one_target.start(frame, [60.0, 40.0, 40.0, 30.0])
+    assert np.isfinite(one_target.update(frame).boxes_xyxy).all()
 
 
 def test_a_box_that_only_just_overlaps_the_frame_is_accepted(session: Session, frames: list[Image]) -> None:

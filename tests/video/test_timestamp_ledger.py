@@ -21,6 +21,17 @@ def test_a_gap_is_reported_by_the_next_frame():
     assert ledger.finished() == [4]
 
 
+def test_a_frame_that_comes_after_it_was_reported_lost_is_late():
+    ledger = TimestampLedger()
+    for timestamp in range(4):
+        ledger.sent(timestamp, can_open=True)
+    assert ledger.received(0) == []
+    assert ledger.received(2) == [1]
+    assert [ledger.is_late(timestamp) for timestamp in (0, 1, 2, 3)] == [False, True, False, False]
+    ledger.sent(1, can_open=True)  # a clock that was set back
+    assert not ledger.is_late(1)
+
+
 def test_what_precedes_the_first_key_frame_is_not_owed():
     ledger = TimestampLedger()
     for timestamp, is_key in ((1, False), (2, False), (6, True), (4, False), (5, False)):

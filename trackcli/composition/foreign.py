@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -117,10 +118,10 @@ def load_foreign(module: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport
 
 
 def _without_prefix(weights: Mapping[str, Tensor], module: nn.Module) -> AdaptedWeights:
-    """The weights, adapted, with the prefix off that makes most of them fit."""
+    """The weights, adapted, with the prefix off that makes most of them fit: one, or two as ``module.backbone.``."""
     own = module.state_dict()
     best = _adapted(weights, module)
-    for prefix in _PREFIXES:
+    for prefix in (*_PREFIXES, *map("".join, permutations(_PREFIXES, 2))):
         stripped = _adapted({name.removeprefix(prefix): value for name, value in weights.items()}, module)
         if sum(name in own for name in stripped.weights) > sum(name in own for name in best.weights):
             best = stripped

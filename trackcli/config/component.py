@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
 from trackcli.contracts.shapes import HeadWidths, LevelShape, MatchShape
 
@@ -39,7 +39,7 @@ class Normalisation(ComponentConfig):
     channels: str = Field(default="rgb", pattern="^(rgb|bgr)$", description="Channel order of the input")
     scale: float = Field(default=1 / 255, gt=0, description="Factor applied to pixels 0..255")
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.229, 0.224, 0.225)
 
 
 class BackboneConfig(ComponentConfig):

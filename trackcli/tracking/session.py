@@ -23,6 +23,9 @@ from trackcli.tracking.timing import StageTimer
 
 Image = NDArray[np.uint8]
 
+SMALLEST_SIDE, LARGEST_COORDINATE = 0.01, 1e6
+"""Limits of boxes in pixels: in float32, what lies beyond is no box any more."""
+
 
 @dataclass(frozen=True)
 class Readout:
@@ -163,11 +166,18 @@ class Session:
         return CropMap(square_windows(centers, sides), size)
 
     def _upload(self, frame: Image) -> Tensor:
+        if not isinstance(frame, np.ndarray):
+            raise InputDataError(
+                f"frame is a {type(frame).__name__}; expected a NumPy array (H, W, 3) of uint8 in RGB order, "
+                "such as np.asarray(image) or tensor.numpy()"
+            )
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or frame.size == 0:
             raise InputDataError(
                 f"frame has shape {frame.shape} and type {frame.dtype}; expected (H, W, 3) uint8 in RGB order"
             )
-        return torch.from_numpy(np.ascontiguousarray(frame)).to(self.device, non_blocking=True)
+        pixels = np.ascontiguousarray(frame)
+        pixels = pixels if pixels.flags.writeable else pixels.copy()  # PyTorch warns of those that are not
+        return torch.from_numpy(pixels).to(self.device, non_blocking=True)
 
     def _frame_sizes(self, frames: Sequence[Tensor]) -> Tensor:
         sizes = [(float(frame.shape[1]), float(frame.shape[0])) for frame in frames]
@@ -215,6 +225,11 @@ def _check_boxes(boxes_xyxy: NDArray[np.float64], frame_of_target: Sequence[int]
             raise InputDataError(f"box {box.tolist()} is not finite; expected x0,y0,x1,y1 in pixels")
         if x1 <= x0 or y1 <= y0:
             raise InputDataError(f"box {box.tolist()} has no area; expected x1 > x0 and y1 > y0")
+        if min(x1 - x0, y1 - y0) < SMALLEST_SIDE or np.abs(box).max() > LARGEST_COORDINATE:
+            raise InputDataError(
+                f"box {box.tolist()} is nothing to follow; expected sides of at least {SMALLEST_SIDE:g} pixels and "
+                f"coordinates up to {LARGEST_COORDINATE:g}"
+            )
         if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
             raise InputDataError(
                 f"box {box.tolist()} lies outside the {width}x{height} frame; expected one that overlaps it"

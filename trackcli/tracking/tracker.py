@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trackcli.composition.build import build_model
 from trackcli.composition.defaults import complete
+from trackcli.composition.figures import without_figures
 from trackcli.composition.files import TrackerFile, load_tracker, save_tracker
 from trackcli.composition.model import TrackerModel
 from trackcli.composition.plan import Plan, plan
@@ -96,7 +97,12 @@ class Tracker:
         Raises:
             InputDataError: for a frame or box that cannot be used.
         """
-        boxes = np.atleast_2d(np.asarray(boxes_xywh, dtype=np.float64))
+        try:
+            boxes = np.atleast_2d(np.asarray(boxes_xywh, dtype=np.float64))
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InputDataError(
+                f"boxes_xywh cannot be read as numbers ({error}); expected (4,) or (B, 4): x, y, w, h in pixels"
+            ) from error
         if boxes.ndim != 2 or boxes.shape[1] != 4:
             raise ShapeError(f"boxes_xywh has shape {boxes.shape}; expected (4,) or (B, 4)")
         boxes_xyxy = np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), axis=1)
@@ -113,8 +119,14 @@ class Tracker:
         return TrackResult(readout.boxes_xyxy, readout.scores)
 
     def save(self, path: str | Path, *, provenance: dict[str, Any] | None = None) -> None:
-        """Write the tracker as a file that :func:`load` and ``--tracker`` take."""
-        save_tracker(Path(path), self.model, self.plan, provenance or {})
+        """Write the tracker as a file that :func:`load` and ``--tracker`` take.
+
+        Args:
+            path: The file.
+            provenance: Facts to add to those of the file it was loaded from; figures measured of that are not kept.
+        """
+        known = without_figures(self.described.provenance) if self.described is not None else {}
+        save_tracker(Path(path), self.model, self.plan, {**known, **(provenance or {})})
 
 
 def load(name_or_file: str | Path, *, device: str = "auto", precision: str = "fp32") -> Tracker:

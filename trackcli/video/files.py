@@ -266,6 +266,8 @@ class VideoReader:
         if not self._has_timestamps or picture.pts is None:
             yield _Slot(None, picture)
             return
+        if ledger.is_late(picture.pts):  # its number was given to a frame without a picture
+            return
         for timestamp in ledger.received(picture.pts, is_interlaced=bool(picture.interlaced_frame)):
             yield _Slot(timestamp, None)
         yield _Slot(picture.pts, picture)

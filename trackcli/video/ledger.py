@@ -24,6 +24,7 @@ class TimestampLedger:
         self._opened_at: int | None = None
         self._failed = False
         self._latest: int | None = None
+        self._reported: set[int] = set()
 
     @property
     def owed(self) -> list[int]:
@@ -38,6 +39,7 @@ class TimestampLedger:
             can_open: Whether decoding may begin with it. Packets before the first such, in the file or in time, are
                 what a cut has left of frames that refer to the part cut off; no player shows them, none are owed.
         """
+        self._reported.discard(timestamp)
         if self._opened_at is None and can_open:
             self._opened_at = timestamp
         if self._opened_at is not None and timestamp >= self._opened_at:
@@ -46,6 +48,10 @@ class TimestampLedger:
     def failed(self) -> None:
         """Note that the decoder raised an error."""
         self._failed = True
+
+    def is_late(self, timestamp: int) -> bool:
+        """Whether a decoded frame was reported as lost before: its place in the numbering is taken."""
+        return timestamp in self._reported
 
     def received(self, timestamp: int, *, is_interlaced: bool = False) -> list[int]:
         """Note a decoded frame.
@@ -82,4 +88,6 @@ class TimestampLedger:
         if self._gaps_prove_nothing and not self._failed:
             return []
         # What lies before the last frame comes from a clock that was set back; it is not a loss.
-        return [timestamp for timestamp in missing if self._latest is None or timestamp > self._latest]
+        lost = [timestamp for timestamp in missing if self._latest is None or timestamp > self._latest]
+        self._reported.update(lost)
+        return lost
