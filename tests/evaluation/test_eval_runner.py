@@ -2,17 +2,20 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from trackcli_cache.datasets import Mark
 
 from trackcli.errors import InputDataError
 from trackcli.evaluation.baselines import HoldTracker
 from trackcli.evaluation.datasets import EvaluationSequence, load_folder_sequences
 from trackcli.evaluation.results import ResultStore
 from trackcli.evaluation.runner import SequenceResult, evaluate, run_tracker
+from trackcli.evaluation.variants import find_variant
 from trackcli.tracking.timing import StageTimer
 
 LINES = ["1,2,8,6", "2,2,8,6", "nan,nan,nan,nan", "4,2,8,6"]
@@ -103,6 +106,14 @@ def test_the_mean_is_over_sequences_and_the_rate_over_all_frames(make_sequence, 
     assert result.score.mean_overlap == 0.5
     assert result.frames == 11
     assert result.fps == pytest.approx(11 / sum(one.seconds for one in result.sequences))
+
+
+def test_a_sequence_of_which_a_variant_counts_nothing_is_named(sequence) -> None:
+    marks = np.array([0, *[Mark.FULLY_OCCLUDED] * (len(sequence) - 1)], dtype=np.uint8)
+    hidden = replace(sequence, marks=marks)
+    with pytest.raises(InputDataError, match="sequence clip: with variant got10k no frame counts"):
+        evaluate(HoldTracker(), [hidden], variant=find_variant("got10k", "folder"))
+    assert evaluate(HoldTracker(), [hidden]).score.evaluated_frames == 2
 
 
 def test_repetitions_are_of_the_same_frames(sequence) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -34,7 +34,7 @@ class CropConfig(ComponentConfig):
 
     template_size: int = Field(default=127, ge=16, le=1024, description="Side of the template crop in pixels")
     search_size: int = Field(default=255, ge=32, le=2048, description="Side of the search crop in pixels")
-    larger_search_sizes: tuple[int, ...] = Field(
+    larger_search_sizes: tuple[Annotated[int, Field(ge=32, le=4096)], ...] = Field(
         default=(), description="Further sizes at the same scale, which track links may ask for (a wider search)"
     )
     context: float = Field(default=0.5, ge=0, le=4, description="Context around the target (SiamFC: 0.5)")

@@ -34,6 +34,7 @@ __all__ = [
     "Floats",
     "Score",
     "center_errors",
+    "has_counted_frames",
     "iou_xywh",
     "is_box_xywh",
     "mean_score",
@@ -144,6 +145,11 @@ def score_boxes(
         evaluated_frames=total,
         variant=variant,
     )
+
+
+def has_counted_frames(truth_xywh: Floats, variant: Variant, hidden: Bools) -> bool:
+    """Whether :func:`score_boxes` has anything to compare."""
+    return bool(_counted(is_box_xywh(truth_xywh) & ~hidden, variant).any())
 
 
 def mean_score(scores: Sequence[Score]) -> Score:

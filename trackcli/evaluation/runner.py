@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from trackcli.errors import InputDataError
 from trackcli.evaluation.datasets import EvaluationSequence, names_of
 from trackcli.evaluation.methods import Method, OneByOne, Task
-from trackcli.evaluation.metrics import Score, mean_score, score_boxes
+from trackcli.evaluation.metrics import Score, has_counted_frames, mean_score, score_boxes
 from trackcli.evaluation.one_pass import DECODE_STAGE, Tracked, Tracker, TrackerFailedError, run_tracker
 from trackcli.evaluation.results import ResultStore, Trajectory
 from trackcli.evaluation.variants import TRACKCLI, Variant
@@ -180,6 +181,11 @@ def _score(
         height, width = read_image(sequence.image_paths[0]).shape[:2] if variant.move_into_image else (0, 0)
         size_wh = (width, height) if variant.move_into_image else None
         marked = sequence.marked(variant.marks)
+        if not has_counted_frames(sequence.boxes_xywh, variant, marked):
+            raise InputDataError(
+                f"sequence {sequence.name}: with variant {variant.name} no frame counts, since the target is absent or "
+                "marked as hidden in all but the first; leave it out with --sequences, or choose another --variant"
+            )
         scores = [
             score_boxes(one.boxes_xywh, sequence.boxes_xywh, variant=variant, hidden=marked, size_wh=size_wh)
             for one in trajectories

@@ -119,6 +119,9 @@ def test_score_maps_draws_a_row_per_frame_and_a_panel_per_tracker_and_kind(tmp_p
     assert cv2.imread(str(picture)).shape == (2 * side, 3 * side, 3)
     with pytest.raises(UsageError, match=r"exists; add --force"):
         score_maps(tmp_path / "clip", ["default"], picture, "2")
+    (tmp_path / "taken.png").mkdir()
+    with pytest.raises(UsageError, match=r"taken\.png cannot be written"):
+        score_maps(tmp_path / "clip", ["default"], tmp_path / "taken.png", "2", force=True)
     with pytest.raises(UsageError, match=r"--frames 99: clip has 6 frames"):
         score_maps(tmp_path / "clip", ["default"], picture, "99", force=True)
     with pytest.raises(UsageError, match=r"--frames 0 does not fit"):
