@@ -46,31 +46,30 @@ def publish(part: Path, path: Path) -> None:
     Raises:
         CacheError: if that fails; the part is removed.
     """
-    try:
+    with _removed_on_failure(part, path):
         part.replace(path)
         _sync_folder(path.parent)
-    except BaseException as error:  # Ctrl-C too
-        part.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise _cannot_write(path, error) from error
-        raise
 
 
 def _write_part(part: Path, path: Path, content: bytes | memoryview) -> None:
+    with _removed_on_failure(part, path), part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _removed_on_failure(part: Path, path: Path) -> Iterator[None]:
+    """Leave nothing half-written, not even after Ctrl-C."""
     try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException as error:  # Ctrl-C too
+        yield
+    except BaseException as error:
         part.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise _cannot_write(path, error) from error
+            raise CacheError(
+                f"cannot write {path}: {error.strerror}; free some space or choose another --output"
+            ) from error
         raise
-
-
-def _cannot_write(path: Path, error: OSError) -> CacheError:
-    return CacheError(f"cannot write {path}: {error.strerror}; free some space or choose another --output")
 
 
 @contextmanager

@@ -201,6 +201,15 @@ def table_row(done: subprocess.CompletedProcess[str], name: str) -> list[str]:
     return next(line.split()[1:] for line in done.stdout.splitlines() if line.split()[:1] == [name])
 
 
+def test_a_name_that_is_tracked_now_is_no_longer_that_of_results_elsewhere(root: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    run_eval("--tracker", "hold", "--root", root, "-o", tmp_path / "theirs")
+    for source, elsewhere in ((tmp_path / "theirs" / "folder" / "hold", {"x"}), ("hold", set())):
+        done = run_eval("--tracker", f"x={source}", "--root", root, "-o", output)
+        assert done.returncode == 0, done.stderr
+        assert json.loads((output / "folder" / "evaluation.json").read_text())["elsewhere"].keys() == elsewhere
+
+
 def test_variants_count_the_same_results_differently(root: Path) -> None:
     arguments = ("--tracker", "hold", "--root", root, "--sequences", "moves")
     ours, pysot, otb = (run_eval(*arguments, "--variant", name) for name in ("trackcli", "pysot", "otb"))

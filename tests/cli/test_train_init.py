@@ -124,13 +124,13 @@ def test_a_run_is_not_emptied_of_the_tracker_it_starts_from(
     train(*words)
     done = train(*words, "--init-from", "run", "--force", code=2)
     assert done.stderr.splitlines()[-1] == (
-        "error: --init-from run is in -o run, which --force empties; use another run folder"
+        "error: --init-from run is in -o run, whose run --force replaces; use another run folder"
     )
     assert (tmp_path / "run" / "tracker.safetensors").is_file()
     backbone = tmp_path / "run" / "backbone.safetensors"
     backbone.write_bytes(b"precious")
     done = train(*words, "--init-backbone", backbone, "--force", code=2)
-    assert f"error: --init-backbone {backbone} is in -o run, which --force empties" in done.stderr
+    assert f"error: --init-backbone {backbone} is in -o run, whose run --force replaces" in done.stderr
 
 
 def test_with_force_nothing_is_lost_before_the_new_run_is_sure_to_begin(

@@ -94,6 +94,15 @@ def test_a_loaded_tracker_has_the_saved_ones_recipe_and_facts(tmp_path: Path) ->
         assert torch.equal(tensor, load_file(first)[name])
 
 
+def test_a_tracker_saved_again_keeps_its_facts_but_not_what_was_measured(
+    untrained_tracker: Path, tmp_path: Path
+) -> None:
+    measured, again = tmp_path / "measured.safetensors", tmp_path / "again.safetensors"
+    trackcli.load(untrained_tracker, device="cpu").save(measured, provenance={"seed": 3, "figures": {"auc": 0.5}})
+    trackcli.load(measured, device="cpu").save(again, provenance={"steps": 7})
+    assert read_header(again).provenance == {"seed": 3, "steps": 7}
+
+
 def test_every_setting_is_written_out_so_that_new_defaults_change_no_old_file(untrained_tracker: Path) -> None:
     recipe = header_of(untrained_tracker)["recipe"]
     assert recipe["matcher"] == {

@@ -1,6 +1,11 @@
+from types import SimpleNamespace
+
+import av
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trackcli.video.files import VideoReader
 from trackcli.video.ledger import TimestampLedger
 
 
@@ -30,6 +35,18 @@ def test_a_frame_that_comes_after_it_was_reported_lost_is_late():
     assert [ledger.is_late(timestamp) for timestamp in (0, 1, 2, 3)] == [False, True, False, False]
     ledger.sent(1, can_open=True)  # a clock that was set back
     assert not ledger.is_late(1)
+
+
+def test_a_late_picture_takes_no_number_of_its_own(write_video):
+    path = write_video("a.mp4", codec="libx264", pix_fmt="yuv420p")
+    with av.open(str(path)) as container:
+        reader = VideoReader("a.mp4", container, container.streams.video[0], pytest.fail)
+        ledger = TimestampLedger()
+        for timestamp in range(4):
+            ledger.sent(timestamp, can_open=True)
+        pictures = [SimpleNamespace(pts=pts, interlaced_frame=False) for pts in (0, 2, 1, 3)]
+        slots = [slot for picture in pictures for slot in reader._with_lost_before(picture, ledger)]
+    assert [(slot.timestamp, slot.picture is None) for slot in slots] == [(0, False), (1, True), (2, False), (3, False)]
 
 
 def test_what_precedes_the_first_key_frame_is_not_owed():

@@ -120,7 +120,7 @@ def _refuse_own_tracker(initial: InitialWeights, folder: Path, options: TrainOpt
     }
     for name, path in given.items():
         if options.force and path is not None and path.resolve().parent == folder.resolve():
-            raise UsageError(f"{name} is in -o {folder}, which --force empties; use another run folder")
+            raise UsageError(f"{name} is in -o {folder}, whose run --force replaces; use another run folder")
 
 
 def _synthetic_data(console: Console) -> str:

@@ -170,6 +170,12 @@ def test_a_video_has_one_box_per_frame(video):
     assert [image.objects[0].absent for image in images] == [False, False, True, False, False, False]
 
 
+def test_hidden_videos_are_what_another_system_notes_of_the_others(video):
+    for name in ("._clip.avi", "._clip.txt"):
+        video.text(name, "a note")
+    assert {image.path for image in images_of(video, "video")} == {video.root / "clip.avi"}
+
+
 def test_a_video_becomes_a_cache(video, build):
     assert sum(shard.records for shard in build(open_dataset("video", video.root / "clip.avi"), limit=6).shards) == 5
 

@@ -33,7 +33,6 @@ def with_online(
     from trackcli import load
     from trackcli.composition.build import build_model
     from trackcli.composition.defaults import to_recipe
-    from trackcli.composition.figures import without_figures
     from trackcli.composition.plan import plan
     from trackcli.composition.record import recipe_data
     from trackcli.config.layers import apply_assignments
@@ -60,6 +59,5 @@ def with_online(
     with torch.no_grad():
         model.load_state_dict(loaded.model.state_dict())
     output.parent.mkdir(parents=True, exist_ok=True)
-    provenance = without_figures(loaded.described.provenance) if loaded.described is not None else {}
-    Tracker(str(output), model, planned, device="cpu").save(output, provenance=provenance)
+    Tracker(str(output), model, planned, device="cpu", described=loaded.described).save(output)
     typer.echo(str(output))

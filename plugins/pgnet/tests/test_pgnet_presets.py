@@ -143,7 +143,7 @@ def test_single_stages_writes_a_tracker_for_each_stage(tmp_path: Path) -> None:
     assert isinstance(made.model.head, RpnHead)
     torch.nn.init.normal_(made.model.head.classification_weights)
     path = tmp_path / "all.safetensors"
-    made.save(path)
+    made.save(path, provenance={"seed": 3, "figures": {"auc": 0.5}})
     command = [sys.executable, "-m", "trackcli", "single-stages", str(path), "-o", str(tmp_path / "stages")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -155,6 +155,7 @@ def test_single_stages_writes_a_tracker_for_each_stage(tmp_path: Path) -> None:
             output = single.model(batch).predictions.output
             torch.testing.assert_close(output.logits, stages[name].logits)
             torch.testing.assert_close(output.deltas, stages[name].deltas)
-            assert single.described is not None and single.described.provenance["single_stage"] == name
+            assert single.described is not None
+            assert single.described.provenance == {"seed": 3, "single_stage": name}
     with pytest.raises(UsageError, match="add --force to replace it"):
         single_stages(str(path), output=tmp_path / "stages")

@@ -24,7 +24,6 @@ def single_stages(
 
     from trackcli import load
     from trackcli.builtin.heads.rpn import RpnHead
-    from trackcli.composition.figures import without_figures
     from trackcli.errors import UsageError
 
     loaded = load(tracker, device="cpu")
@@ -39,10 +38,9 @@ def single_stages(
     if taken and not force:
         raise UsageError(f"{taken[0]} exists; add --force to replace it, or choose another folder with -o")
     output.mkdir(parents=True, exist_ok=True)
-    provenance = without_figures(loaded.described.provenance) if loaded.described is not None else {}
     for index, (name, path) in enumerate(zip(names, targets, strict=True)):
         for weights in (head.classification_weights, head.regression_weights):
             with torch.no_grad():
                 weights.fill_(OFF)[index] = 0.0
-        loaded.save(path, provenance={**provenance, "single_stage": name})
+        loaded.save(path, provenance={"single_stage": name})
         typer.echo(str(path))

@@ -47,7 +47,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def tracker(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tracker, Path]:
     made = trackcli.compose(device="cpu", **RECIPE)
     path = tmp_path_factory.mktemp("tracker") / "spm.safetensors"
-    made.save(path)
+    made.save(path, provenance={"seed": 3, "figures": {"auc": 0.5}})
     return made, path
 
 
@@ -89,6 +89,7 @@ def test_variants_have_the_same_weights_and_other_settings(tracker: tuple[Tracke
     five, coarse = (trackcli.load(tmp_path / "variants" / f"{name}.safetensors", device="cpu") for name in
                     ("k-05", "coarse"))  # fmt: skip
     assert five.plan.head.config.proposals == 5  # type: ignore[attr-defined]
+    assert five.described is not None and five.described.provenance == {"seed": 3, "variant": "k-05"}
     saved = trackcli.load(path, device="cpu").model.state_dict()
     for name, tensor in five.model.state_dict().items():
         torch.testing.assert_close(tensor, saved[name])

@@ -31,7 +31,6 @@ def stage_variants(
     Example: trackcli stage-variants runs/spm -o variants --proposals 1,3,5,7,9,11 --structures
     """
     from trackcli import load
-    from trackcli.composition.figures import without_figures
     from trackcli.errors import UsageError
 
     variants: dict[str, dict[str, Any]] = {f"k-{count:02d}": {"proposals": count} for count in numbers(proposals)}
@@ -45,9 +44,8 @@ def stage_variants(
     loaded = load(tracker, device="cpu")
     made = {name: with_head_settings(loaded, settings) for name, settings in variants.items()}
     output.mkdir(parents=True, exist_ok=True)
-    provenance = without_figures(loaded.described.provenance) if loaded.described is not None else {}
     for name, variant in made.items():
-        variant.save(targets[name], provenance={**provenance, "variant": name})
+        variant.save(targets[name], provenance={"variant": name})
         typer.echo(str(targets[name]))
 
 
@@ -94,4 +92,4 @@ def with_head_settings(tracker: Tracker, settings: dict[str, Any]) -> Tracker:
     missing, _ = model.load_state_dict(tracker.model.state_dict(), strict=False)
     if missing:
         raise UsageError(f"{tracker.name} has no weights for {settings} ({missing[0]} is missing); train it with them")
-    return Tracker(tracker.name, model, planned, device="cpu")
+    return Tracker(tracker.name, model, planned, device="cpu", described=tracker.described)
