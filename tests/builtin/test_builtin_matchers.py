@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from trackcli.builtin.matchers.correlation import (
 from trackcli.config.recipe import CropConfig
 from trackcli.contracts.levels import Branch, Features, Level
 from trackcli.contracts.shapes import LevelShape
+from trackcli.errors import FitError
 
 
 def random_pair() -> tuple[Tensor, Tensor]:
@@ -163,3 +165,23 @@ def test_the_branches_of_both_sides_are_learnt_apart() -> None:
     matcher: Any = DepthwiseCorrelation(DepthwiseConfig(channels=8), LEVELS, CROP)
     found: CorrelationBranch = matcher.branches["layer2"]["classification"]
     assert found.template[0].weight is not found.search[0].weight
+
+
+@pytest.mark.parametrize(
+    ("crop", "said"),
+    [
+        (CropConfig(template_size=127, search_size=32), "crop.search_size 32 gives 4x4 cells of 'layer2' (stride 8)"),
+        (CropConfig(template_size=16, search_size=255), "crop.template_size 16 gives 2x2 cells of 'layer2' (stride 8)"),
+    ],
+)
+def test_crops_whose_cells_cannot_slide_are_refused_when_the_matcher_is_built(crop: CropConfig, said: str) -> None:
+    with pytest.raises(FitError, match=re.escape(said)):
+        DepthwiseCorrelation(DepthwiseConfig(channels=8), {"layer2": LevelShape(4, 8, 0.5)}, crop)
+
+
+def test_a_template_of_fewer_cells_than_are_asked_for_slides_as_a_whole() -> None:
+    crop = CropConfig(template_size=32, search_size=32)
+    matcher = DepthwiseCorrelation(DepthwiseConfig(channels=8), {"layer2": LevelShape(4, 8, 0.5)}, crop).eval()
+    kernel, _ = matcher.embed(branch(random_features({"layer2": LevelShape(4, 8, 0.5)}, 4)))
+    matched = matcher(kernel, branch(random_features({"layer2": LevelShape(4, 8, 0.5)}, 4)))
+    assert matched.levels["layer2"].classification.shape == (2, 8, 1, 1)

@@ -115,6 +115,12 @@ def test_leaving_out_a_margin_gives_the_middle_of_the_whole_response_at_the_same
     torch.testing.assert_close(middle.grid.points_xy(middle.regression), places)
 
 
+def test_a_margin_that_leaves_fewer_cells_than_the_template_has_is_refused() -> None:
+    config = UpChannelConfig(channels=4, classification_channels=2, regression_channels=4, search_margin=15)
+    with pytest.raises(FitError, match=r"gives 4x4 cells of 'conv5' \(stride 8\) without matcher.search_margin 15"):
+        UpChannelCorrelation(config, LEVELS, CROP)
+
+
 def test_a_head_without_hidden_layer_turns_responses_into_outputs_with_one_convolution() -> None:
     partners = {
         "matcher": {"name": "up-xcorr", "channels": 4, "template_cells": 4},

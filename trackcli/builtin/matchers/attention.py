@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trackcli.builtin.config_point import TemplateAttentionConfig
-from trackcli.builtin.layers import center_cells, conv_bn, first_center_cell
+from trackcli.builtin.layers import cells_along, center_cells, conv_bn, first_center_cell
 from trackcli.config.recipe import CropConfig
 from trackcli.contracts.components import Matcher
 from trackcli.contracts.levels import Branch, Features, Level
@@ -40,7 +40,7 @@ class TemplateAttention(Matcher):
         channels = config.channels
         self.adjust = conv_bn(sum(levels[name].channels for name in self.names), channels, 1, relu=False)
         self.log_sharpness = nn.Parameter(torch.tensor(config.sharpness).log())
-        probes = min(config.probe_cells, _cells(crop.template_size, levels[self.names[0]])) ** 2
+        probes = min(config.probe_cells, cells_along(crop.template_size, levels[self.names[0]])) ** 2
         self.reduce = conv_bn(2 * channels + PLACE_CHANNELS + probes, channels, 1)
 
     def embed(self, template: Branch) -> tuple[Kernel, Features]:
@@ -106,8 +106,3 @@ def places_in_box(grid: Grid, boxes_xyxy: Tensor) -> Tensor:
 
 def _as_map(flat: Tensor, level: Level) -> Tensor:
     return flat.reshape(*flat.shape[:2], *level.map.shape[-2:])
-
-
-def _cells(size: int, level: LevelShape) -> int:
-    """Cells along a crop's side: as many as have their centre as far from its end as the first has from its start."""
-    return int((size - 2 * level.offset) // level.stride) + 1

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from trackcli.builtin.config import CorrelationConfig
 from trackcli.builtin.depthwise import correlate_per_channel
-from trackcli.builtin.layers import center_cells, conv_bn, first_center_cell
+from trackcli.builtin.layers import center_cells, check_sliding, conv_bn, first_center_cell
 from trackcli.config.recipe import CropConfig
 from trackcli.contracts.components import Matcher
 from trackcli.contracts.levels import Branch, Features, Level
@@ -70,6 +70,7 @@ class CorrelationMatcher(Matcher):
         self.config = config
         self.template_center = crop.template_size / 2
         self.names = tuple(config.matches(levels))
+        check_sliding({name: levels[name] for name in self.names}, crop, config.template_cells)
         self.tasks = ("shared",) if config.shared else ("classification", "regression")
         self.adjust = nn.ModuleDict(
             {name: conv_bn(levels[name].channels, config.channels, 1, relu=False) for name in self.names}

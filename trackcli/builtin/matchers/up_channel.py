@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trackcli.builtin.config import UpChannelConfig
-from trackcli.builtin.layers import center_cells, first_center_cell
+from trackcli.builtin.layers import center_cells, check_sliding, first_center_cell
 from trackcli.config.recipe import CropConfig
 from trackcli.contracts.components import Matcher
 from trackcli.contracts.levels import Branch, Features, Level
@@ -57,6 +57,9 @@ class UpChannelCorrelation(Matcher):
         super().__init__()
         self.config = config
         self.template_center = crop.template_size / 2
+        matches = config.matches(levels)
+        chosen = {name: levels[name] for name in matches}
+        check_sliding(chosen, crop, config.template_cells, config.search_margin)
         self.levels = nn.ModuleDict(
             {
                 name: nn.ModuleDict(
@@ -65,7 +68,7 @@ class UpChannelCorrelation(Matcher):
                         "regression": UpChannelTask(levels[name].channels, config.channels, shape.regression),
                     }
                 )
-                for name, shape in config.matches(levels).items()
+                for name, shape in matches.items()
             }
         )
 
