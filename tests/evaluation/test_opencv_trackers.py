@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -203,6 +204,34 @@ def test_a_foreign_tracker_has_what_track_needs() -> None:
     found = load_foreign_tracker("mil")
     assert found is not None
     assert found[1].startswith("trackcli ")
+
+
+@pytest.mark.parametrize(
+    ("frame", "box_xywh", "said"),
+    [
+        (np.zeros((120, 160), np.uint8), (30, 40, 24, 24), "frame has shape (120, 160) and type uint8"),
+        (scene(1)[0], (30, 40, np.nan, 24), "box [30.0, 40.0, nan, 64.0] is not finite"),
+        (scene(1)[0], (300, 40, 24, 24), "box [300.0, 40.0, 324.0, 64.0] lies outside the 160x120 frame"),
+        (scene(1)[0], "30,40,24,24", "boxes_xywh cannot be read as numbers"),
+        (scene(1)[0], np.empty((0, 4)), "no boxes were given"),
+    ],
+)
+def test_frames_and_boxes_are_checked_as_composed_trackers_check_them(frame: Image, box_xywh: Any, said: str) -> None:
+    tracker = load_video_tracker("mil", device="cpu")
+    with pytest.raises(InputDataError) as caught:
+        tracker.start(frame, box_xywh)
+    assert said in str(caught.value)
+
+
+def test_it_is_started_first_and_then_updated_with_frames() -> None:
+    tracker = load_video_tracker("mil", device="cpu")
+    first, second = scene(2)
+    with pytest.raises(InputDataError, match="before start"):
+        tracker.update(first)
+    tracker.start(first, (30, 40, 24, 24))  # type: ignore[arg-type]  # one box, as composed trackers take it
+    with pytest.raises(InputDataError, match="frame has shape"):
+        tracker.update(second[..., 0])
+    assert tracker.update(second).boxes_xyxy.shape == (1, 4)
 
 
 def test_there_is_no_weights_file_of_a_foreign_tracker() -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trackcli.tracking.inputs import xyxy_from_xywh
+
 Floats = NDArray[np.float64]
 
 
@@ -36,7 +38,7 @@ class HoldTracker:
 
     def start(self, image: NDArray[np.uint8], boxes_xywh: Floats) -> None:
         """Remember the boxes, ``(B, 4)`` image pixels; the image is not looked at."""
-        corners = np.concatenate((boxes_xywh[:, :2], boxes_xywh[:, :2] + boxes_xywh[:, 2:]), axis=1)
+        corners = xyxy_from_xywh(boxes_xywh)
         self._held = Held(corners, np.ones(len(boxes_xywh)))
 
     def update(self, image: NDArray[np.uint8]) -> Held:

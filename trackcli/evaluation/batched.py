@@ -18,6 +18,7 @@ from trackcli.evaluation.datasets import EvaluationSequence
 from trackcli.evaluation.methods import Task
 from trackcli.evaluation.one_pass import DECODE_STAGE, GIVEN_SCORE, Image, check_answer, corners_to_xywh, naming
 from trackcli.evaluation.results import Trajectory
+from trackcli.tracking.inputs import xyxy_from_xywh
 from trackcli.tracking.timing import StageTimer
 from trackcli.tracking.tracker import Tracker
 from trackcli.video.images import read_image
@@ -73,7 +74,7 @@ class Batched:
     def _start(self, rows: Sequence[_Row], indices: Sequence[int], *, fresh: bool = False) -> None:
         images = [self._next_image(rows[index]) for index in indices]
         boxes_xywh = np.stack([rows[index].sequence.boxes_xywh[0] for index in indices])
-        boxes_xyxy = np.concatenate((boxes_xywh[:, :2], boxes_xywh[:, :2] + boxes_xywh[:, 2:]), axis=1)
+        boxes_xyxy = xyxy_from_xywh(boxes_xywh)
         began = time.perf_counter()
         with naming(", ".join(rows[index].sequence.name for index in indices)):
             if fresh:

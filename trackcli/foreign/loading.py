@@ -13,11 +13,12 @@ from trackcli.errors import InputDataError, PluginError, TrackcliError, UsageErr
 from trackcli.host.guard import ForeignError, foreign_code
 from trackcli.host.registry import Provided, installed
 from trackcli.host.specs import TrackerSpec, load_reference
+from trackcli.tracking.inputs import check_boxes, check_frame, read_boxes, xyxy_from_xywh
 from trackcli.tracking.timing import StageTimer
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from trackcli.evaluation.runner import Tracker
     from trackcli.tracking.run import Measured
@@ -57,13 +58,29 @@ class ForeignTracker:
         own = getattr(tracker, "timer", None)
         self.timer: StageTimer = own if isinstance(own, StageTimer) else StageTimer()
         self._tracker = tracker
+        self._started = False
 
-    def start(self, image_rgb: NDArray[np.uint8], boxes_xywh: NDArray[np.float64]) -> None:
-        """As the tracker does it."""
-        self._tracker.start(image_rgb, boxes_xywh)
+    def start(self, image_rgb: NDArray[np.uint8], boxes_xywh: ArrayLike) -> None:
+        """As the tracker does it, on a frame and boxes ``(4,)`` or ``(B, 4)`` that a composed one would take too.
+
+        Raises:
+            InputDataError: for a frame or box that cannot be used.
+        """
+        check_frame(image_rgb)
+        boxes = read_boxes(boxes_xywh)
+        check_boxes(xyxy_from_xywh(boxes), [image_rgb] * len(boxes))
+        self._tracker.start(image_rgb, boxes)
+        self._started = True
 
     def update(self, image_rgb: NDArray[np.uint8]) -> Measured:
-        """As the tracker does it."""
+        """As the tracker does it.
+
+        Raises:
+            InputDataError: before :meth:`start`, or for a frame that cannot be used.
+        """
+        if not self._started:
+            raise InputDataError("update() was called before start(); call start(frame, boxes_xywh) first")
+        check_frame(image_rgb)
         measured: Measured = self._tracker.update(image_rgb)
         return measured
 

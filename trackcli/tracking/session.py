@@ -15,16 +15,12 @@ from trackcli.composition.model import TrackerModel
 from trackcli.contracts.components import Link
 from trackcli.contracts.context import Context
 from trackcli.contracts.predictions import Selection
-from trackcli.errors import InputDataError, ShapeError
+from trackcli.errors import InputDataError
 from trackcli.geometry.boxes import centers_and_sizes
 from trackcli.geometry.crop import CropMap, context_sides, crop_windows, square_windows
+from trackcli.tracking.inputs import Image, check_boxes, check_frame
 from trackcli.tracking.step import TargetState, start_targets, track_step
 from trackcli.tracking.timing import StageTimer
-
-Image = NDArray[np.uint8]
-
-SMALLEST_SIDE, LARGEST_COORDINATE = 0.01, 1e6
-"""Limits of boxes in pixels: in float32, what lies beyond is no box any more."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +146,7 @@ class Session:
         self, frames: Sequence[Image], frame_of_target: Sequence[int], boxes_xyxy: NDArray[np.float64]
     ) -> TargetState:
         pictures = [self._upload(frame) for frame in frames]
-        _check_boxes(boxes_xyxy, frame_of_target, frames)
+        check_boxes(boxes_xyxy, [frames[index] for index in frame_of_target])
         boxes = torch.from_numpy(np.asarray(boxes_xyxy, dtype=np.float32)).to(self.device)
         with self.timer.stage("start"):
             crop_map = self._windows(boxes, self.model.crop.template_size)
@@ -166,15 +162,7 @@ class Session:
         return CropMap(square_windows(centers, sides), size)
 
     def _upload(self, frame: Image) -> Tensor:
-        if not isinstance(frame, np.ndarray):
-            raise InputDataError(
-                f"frame is a {type(frame).__name__}; expected a NumPy array (H, W, 3) of uint8 in RGB order, "
-                "such as np.asarray(image) or tensor.numpy()"
-            )
-        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or frame.size == 0:
-            raise InputDataError(
-                f"frame has shape {frame.shape} and type {frame.dtype}; expected (H, W, 3) uint8 in RGB order"
-            )
+        check_frame(frame)
         pixels = np.ascontiguousarray(frame)
         pixels = pixels if pixels.flags.writeable else pixels.copy()  # PyTorch warns of those that are not
         return torch.from_numpy(pixels).to(self.device, non_blocking=True)
@@ -211,26 +199,3 @@ def _read_out(selection: Selection, frame_index: Tensor) -> _GroupReadout:
         frame_index=host[:, 6].long(),
         flags={name: host[:, 7 + index] for index, name in enumerate(names)},
     )
-
-
-def _check_boxes(boxes_xyxy: NDArray[np.float64], frame_of_target: Sequence[int], frames: Sequence[Image]) -> None:
-    if len(boxes_xyxy) == 0:
-        raise InputDataError("no boxes were given; expected at least one target")
-    if boxes_xyxy.shape != (len(frame_of_target), 4):
-        raise ShapeError(f"boxes_xyxy has shape {boxes_xyxy.shape}; expected ({len(frame_of_target)}, 4)")
-    for box, index in zip(boxes_xyxy, frame_of_target, strict=True):
-        height, width = frames[index].shape[:2]
-        x0, y0, x1, y1 = (float(value) for value in box)
-        if not np.isfinite(box).all():
-            raise InputDataError(f"box {box.tolist()} is not finite; expected x0,y0,x1,y1 in pixels")
-        if x1 <= x0 or y1 <= y0:
-            raise InputDataError(f"box {box.tolist()} has no area; expected x1 > x0 and y1 > y0")
-        if min(x1 - x0, y1 - y0) < SMALLEST_SIDE or np.abs(box).max() > LARGEST_COORDINATE:
-            raise InputDataError(
-                f"box {box.tolist()} is nothing to follow; expected sides of at least {SMALLEST_SIDE:g} pixels and "
-                f"coordinates up to {LARGEST_COORDINATE:g}"
-            )
-        if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
-            raise InputDataError(
-                f"box {box.tolist()} lies outside the {width}x{height} frame; expected one that overlaps it"
-            )

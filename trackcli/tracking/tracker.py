@@ -19,10 +19,11 @@ from trackcli.composition.model import TrackerModel
 from trackcli.composition.plan import Plan, plan
 from trackcli.config.precision import check_precision
 from trackcli.engines.eager import optimised
-from trackcli.errors import InputDataError, PluginError, ShapeError, UnknownNameError, UsageError
+from trackcli.errors import InputDataError, PluginError, UnknownNameError, UsageError
 from trackcli.host.registry import Registry, installed
 from trackcli.host.specs import PresetSpec, TrackerSpec
-from trackcli.tracking.session import Image, Session
+from trackcli.tracking.inputs import Image, read_boxes, xyxy_from_xywh
+from trackcli.tracking.session import Session
 from trackcli.tracking.timing import StageTimer
 
 RUN_TRACKER = "tracker.safetensors"
@@ -97,16 +98,8 @@ class Tracker:
         Raises:
             InputDataError: for a frame or box that cannot be used.
         """
-        try:
-            boxes = np.atleast_2d(np.asarray(boxes_xywh, dtype=np.float64))
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise InputDataError(
-                f"boxes_xywh cannot be read as numbers ({error}); expected (4,) or (B, 4): x, y, w, h in pixels"
-            ) from error
-        if boxes.ndim != 2 or boxes.shape[1] != 4:
-            raise ShapeError(f"boxes_xywh has shape {boxes.shape}; expected (4,) or (B, 4)")
-        boxes_xyxy = np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), axis=1)
-        self.session.start([frame], [0] * len(boxes), boxes_xyxy)
+        boxes = read_boxes(boxes_xywh)
+        self.session.start([frame], [0] * len(boxes), xyxy_from_xywh(boxes))
         self._targets = len(boxes)
 
     def update(self, frame: Image) -> TrackResult:
