@@ -120,8 +120,9 @@ def test_one_mot_sequence_may_be_the_root(mot, build):
     assert sum(shard.records for shard in build(reader).shards) == 2
 
 
-def test_mot15s_world_coordinates_are_no_classes(tree):
-    tree.text("PETS/gt/gt.txt", "1,4,11,21,30,20,1,3.5,8,0\n")
+@pytest.mark.parametrize("world", ["3.5,8,0", "-12.7,0.4319,0", "3,0,0", "-1,-1,-1"])
+def test_mot15s_world_coordinates_are_neither_classes_nor_visibility(tree, world):
+    tree.text("PETS/gt/gt.txt", f"1,4,11,21,30,20,1,{world}\n")
     tree.image("PETS/img1/000001.jpg")
     (image,) = images_of(tree, "mot")
     assert (image.objects[0].category, image.objects[0].marks) == ("pedestrian", Mark.NONE)

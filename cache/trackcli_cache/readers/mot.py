@@ -3,8 +3,8 @@
 A line is ``frame,id,x,y,w,h,considered,class,visibility``; frames and pixels count from 1, so 1 is subtracted from
 x and y (frame numbers stay, as they are in the file names). Objects that are not considered (0 in the seventh
 column: vehicles, people behind glass, reflections, distractors) are ``IGNORED``. Less than 90% visible is
-``OCCLUDED``, 0 ``FULLY_OCCLUDED``. MOT15 has neither class nor visibility (-1): all are pedestrians there. Without
-a box an object may have left or be lost: nothing is said about it in that frame.
+``OCCLUDED``, 0 ``FULLY_OCCLUDED``. MOT15 has world coordinates in place of class and visibility: all are pedestrians
+there. Without a box an object may have left or be lost: nothing is said about it in that frame.
 
 MOT17 holds every sequence three times (``-DPM``, ``-FRCNN``, ``-SDP``) with the same images and truth: one of them
 is read.
@@ -138,8 +138,9 @@ def _read_truth(path: Path) -> dict[int, list[AnnotatedObject]]:
 
 def _to_object(parts: list[str], where: str) -> AnnotatedObject:
     x, y, width, height = (finite(part, where) for part in parts[2:6])
+    columns = parts if _has_classes(parts) else parts[:7]
     considered, kind, visibility = (
-        finite(parts[column], where) if column < len(parts) else missing
+        finite(columns[column], where) if column < len(columns) else missing
         for column, missing in ((6, 1.0), (7, -1.0), (8, -1.0))
     )
     marks = Mark.IGNORED if considered == 0 else Mark.NONE
@@ -150,11 +151,11 @@ def _to_object(parts: list[str], where: str) -> AnnotatedObject:
     return AnnotatedObject(
         box_xyxy=(x - 1, y - 1, x - 1 + width, y - 1 + height),
         track_id=whole(parts[1], where),
-        category=CLASSES.get(int(kind), CLASSES[1]) if _has_classes(parts) else CLASSES[1],
+        category=CLASSES.get(int(kind), CLASSES[1]),
         marks=marks,
     )
 
 
 def _has_classes(parts: list[str]) -> bool:
-    """MOT15's lines have ten columns: world coordinates are where later years have class and visibility."""
+    """Whether class and visibility follow; MOT15's lines have ten columns, with world coordinates in their place."""
     return 7 < len(parts) < 10
