@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trackcli_cache.errors import DatasetError
+from trackcli_cache.numerals import to_float
 from trackcli_cache.readers.layout import read_lines
 
 MAX_MAGNITUDE = 1e9
@@ -23,7 +24,7 @@ _SEPARATOR = re.compile(r"\s*[,;]\s*|\s+")
 def parse_numbers(line: str) -> list[float] | None:
     """The numbers of a line separated by commas, semicolons, tabs or spaces; ``None`` if it holds anything else."""
     try:
-        return [float(part) for part in _SEPARATOR.split(line.strip())]
+        return [to_float(part) for part in _SEPARATOR.split(line.strip())]
     except ValueError:
         return None
 

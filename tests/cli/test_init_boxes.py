@@ -85,7 +85,7 @@ def test_a_box_without_size_or_not_finite_is_an_input_error(value, message):
         boxes_of(value)
 
 
-@pytest.mark.parametrize("text", ["", "\n1,2,3,4\n", "x,y,w,h\n", "\x00\xff" * 5000])
+@pytest.mark.parametrize("text", ["", "\n1,2,3,4\n", "x,y,w,h\n", "1_0,2,3,4\n", "\x00\xff" * 5000])
 def test_a_file_without_a_box_in_its_first_line_says_so(tmp_path, text):
     path = tmp_path / "groundtruth.txt"
     path.write_text(text, encoding="utf-8")

@@ -120,6 +120,7 @@ def test_results_of_another_dataset_say_what_was_looked_for(tmp_path: Path) -> N
     [
         (BOXES[:2], "has 2 lines; expected 3"),
         ([BOXES[0], "1;2;3;4", BOXES[2]], "line 2: '1;2;3;4' is not x,y,w,h"),
+        ([BOXES[0], "1_0,2,3,4", BOXES[2]], "line 2: '1_0,2,3,4' is not x,y,w,h"),
         ([BOXES[0], "1,2,3,4,5,6,7,8", BOXES[2]], "line 2: '1,2,3,4,5,6,7,8' is not x,y,w,h"),
         ([BOXES[0], "", BOXES[2]], "line 2: an empty line is not x,y,w,h"),
         (

@@ -23,10 +23,10 @@ LENGTHS = {"one": 3, "two": 2}
 LINES = ["1,2,8,6", "2,2,8,6", "3,2,8,6"]
 
 
-def pack(files: dict[str, str]) -> io.BytesIO:
+def pack(*files: dict[str, str], compression: int = zipfile.ZIP_STORED) -> io.BytesIO:
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for name, text in files.items():
+    with zipfile.ZipFile(content, "w", compression) as archive:
+        for name, text in (item for each in files for item in each.items()):
             archive.writestr(name, text)
     return content
 
@@ -48,7 +48,10 @@ def test_good_archives_pass() -> None:
     assert check_submission(TRACKINGNET, pack(flat()), LENGTHS) == []
     assert check_submission(GOT10K, pack(folders()), LENGTHS) == []
     repeated = {f"{name}/{name}_{run:03d}.txt": boxes(frames) for name, frames in LENGTHS.items() for run in (2, 3)}
-    assert check_submission(GOT10K, pack({**folders(), **repeated}), LENGTHS) == []
+    times = {f"{name}/{name}_time.txt": "0.1,0.2,0.3\n" * frames for name, frames in LENGTHS.items()}
+    assert check_submission(GOT10K, pack({**folders(), **repeated, **times}), LENGTHS) == []
+    windows = {name: text.replace("\n", "\r\n") for name, text in flat().items()}
+    assert check_submission(TRACKINGNET, pack(windows), LENGTHS) == []
 
 
 @pytest.mark.parametrize(
@@ -70,6 +73,9 @@ def test_good_archives_pass() -> None:
         ),
         ({**flat(), "one.txt": boxes(3).replace("2,2,8,6", "2,2,0,6")}, "one.txt, line 2: '2,2,0,6' has no width or"),
         ({**flat(), "one.txt": boxes(3).replace("2,2,8,6", "2,2,8")}, "one.txt, line 2: '2,2,8'; expected x,y,w,h"),
+        ({**flat(), "one.txt": boxes(3).replace("8", "1_0")}, "one.txt, line 1: '1,2,1_0,6'; expected x,y,w,h"),
+        ({**flat(), "one.txt": boxes(3).replace("\n", "\f")}, "one.txt has 1 lines for 3 frames"),
+        ({**flat(), "./one.txt": boxes(3)}, "./one.txt lies in a folder"),
         ({**flat(), "one.txt": "x,y,w,h\n" + boxes(3)}, "one.txt has 4 lines for 3 frames"),
         ({**flat(), "one.txt": "\ufeff" + boxes(3)}, "one.txt is no plain text"),
     ],
@@ -87,6 +93,13 @@ def test_what_trackingnet_would_reject_is_named(files: dict[str, str], complaint
         ({k: v for k, v in folders().items() if k != "two/two_time.txt"}, "two/two_time.txt is missing"),
         ({**folders(), "one/one_003.txt": boxes(3)}, "one has the repetitions _001, _003; expected _001, and perhaps"),
         ({**folders(), "one/one_confidence.txt": "1\n"}, "one/one_confidence.txt is not expected there"),
+        ({**folders(), "one/_001.txt": boxes(3)}, "one/_001.txt is not expected there"),
+        ({**folders(), "./one/one_001.txt": boxes(3)}, "./one/one_001.txt lies in the wrong place"),
+        ({**folders(), "one//one_001.txt": boxes(3)}, "one//one_001.txt lies in the wrong place"),
+        (
+            {**folders(), "one/one_time.txt": "0.1\n0.1,0.2\n0.1\n"},
+            "one/one_time.txt, line 2: '0.1,0.2'; expected seconds separated by commas, one per repetition (1)",
+        ),
         ({**folders(), "__MACOSX/one": ""}, "__MACOSX/one lies in the wrong place"),
         ({**folders(), "one/one_001.txt": boxes(3).replace(",", " ")}, "one/one_001.txt, line 1: '1 2 8 6'; expected"),
         ({**folders(), "one/one_001.txt": boxes(2)}, "one/one_001.txt has 2 lines for 3 frames"),
@@ -100,6 +113,25 @@ def test_what_got10k_would_reject_is_named(files: dict[str, str], complaint: str
 
 def test_what_is_no_archive_says_so() -> None:
     (problem,) = check_submission(GOT10K, io.BytesIO(b"no archive"), LENGTHS)
+    assert problem.startswith("it cannot be opened as a zip archive")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_file_that_is_there_twice_is_named() -> None:
+    archive = pack(flat(), {"one.txt": boxes(3)})
+    assert check_submission(TRACKINGNET, archive, LENGTHS) == ["one.txt is in it 2 times"]
+
+
+def test_an_archive_that_would_fill_the_memory_is_not_unpacked() -> None:
+    archive = pack({f"{index}.txt": "0" * 2**24 for index in range(5)}, compression=zipfile.ZIP_DEFLATED)
+    (problem,) = check_submission(TRACKINGNET, archive, LENGTHS)
+    assert problem == "it is too large; expected at most 10000 files, unpacked 64 MiB in all"
+
+
+def test_a_damaged_archive_says_so() -> None:
+    content = pack({"one.txt": boxes(3) * 99}, compression=zipfile.ZIP_DEFLATED).getvalue()
+    damaged = content[:40] + b"\xff" * 10 + content[50:]
+    (problem,) = check_submission(TRACKINGNET, io.BytesIO(damaged), LENGTHS)
     assert problem.startswith("it cannot be opened as a zip archive")
 
 

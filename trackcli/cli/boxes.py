@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trackcli_cache.numerals import to_float
+
 from trackcli.errors import InputDataError, UsageError
 
 EXAMPLE = "for example --init 120,80,60,90"
@@ -130,7 +132,7 @@ def _box_from_file(path: Path, note: Tell) -> tuple[BoxXywh, str]:
 
 def _parse_numbers(text: str) -> list[float] | None:
     try:
-        return [float(part) for part in _SEPARATORS.split(text.strip())]
+        return [to_float(part) for part in _SEPARATORS.split(text.strip())]
     except ValueError:
         return None
 

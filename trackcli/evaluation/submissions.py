@@ -10,24 +10,27 @@ import io
 import math
 import re
 import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 from trackcli_cache.files import write_whole
+from trackcli_cache.numerals import to_float
 
 from trackcli.errors import InputDataError, UsageError
 from trackcli.evaluation.datasets import SequenceSet
 from trackcli.evaluation.results import BOX_COLUMNS, Floats, ResultStore
-from trackcli.evaluation.text_tables import MAX_BYTES
 
 _MAX_MEMBERS = 10_000
+_MAX_BYTES = 64 * 2**20  # of all files together, unpacked; the results of either test set take a tenth of it
 _MAX_REPETITIONS = 3
 _SHOWN_PROBLEMS = 5
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same results make the same archive
-_REPEATED_FILE = re.compile(r"_(\d{3})\.txt")
+_REPEATED_FILE = re.compile(r"_([0-9]{3})\.txt")
 
 
 @dataclass(frozen=True)
@@ -109,13 +112,17 @@ def check_submission(server: Server, archive: Path | io.BytesIO, lengths: Mappin
     try:
         with zipfile.ZipFile(archive) as opened:
             members = [member for member in opened.infolist() if not member.is_dir()]
-            if len(members) > _MAX_MEMBERS or any(member.file_size > MAX_BYTES for member in members):
-                return [f"it is too large; expected at most {_MAX_MEMBERS} files of {MAX_BYTES // 2**20} MiB"]
+            if len(members) > _MAX_MEMBERS or sum(member.file_size for member in members) > _MAX_BYTES:
+                return [
+                    f"it is too large; expected at most {_MAX_MEMBERS} files, unpacked {_MAX_BYTES // 2**20} MiB in all"
+                ]
             texts = {member.filename: opened.read(member) for member in members}
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
         return [f"it cannot be opened as a zip archive ({error})"]
+    counts = Counter(member.filename for member in members)
+    repeated = [f"{name} is in it {count} times" for name, count in counts.items() if count > 1]
     checker = _check_folders if server.folders else _check_flat
-    return checker(texts, lengths)
+    return repeated + checker(texts, lengths)
 
 
 def _members(server: Server, store: ResultStore, name: str, first_box: Floats, frames: int) -> dict[str, str]:
@@ -152,7 +159,7 @@ def _check_folders(texts: Mapping[str, bytes], lengths: Mapping[str, int]) -> li
     problems: list[str] = []
     by_sequence: dict[str, dict[str, bytes]] = {sequence: {} for sequence in lengths}
     for name, text in texts.items():
-        parts = PurePosixPath(name).parts
+        parts = name.split("/")  # as it is written: a server may not take ./ and // away
         if len(parts) != 2 or parts[0] not in by_sequence:
             problems.append(f"{name} lies in the wrong place; expected <sequence>/<sequence>_001.txt")
         else:
@@ -168,7 +175,7 @@ def _check_sequence(sequence: str, files: Mapping[str, bytes], frames: int) -> l
     numbered: dict[int, bytes] = {}
     times_name = f"{sequence}_time.txt"
     for name, text in files.items():
-        repeated = _REPEATED_FILE.fullmatch(name.removeprefix(sequence))
+        repeated = _REPEATED_FILE.fullmatch(name, len(sequence)) if name.startswith(sequence) else None
         if repeated is not None:
             numbered[int(repeated[1])] = text
         elif name != times_name:
@@ -180,7 +187,7 @@ def _check_sequence(sequence: str, files: Mapping[str, bytes], frames: int) -> l
         problems += _check_boxes(f"{sequence}/{sequence}_{number:03d}.txt", text, frames)
     if times_name not in files:
         return [*problems, f"{sequence}/{times_name} is missing"]
-    return problems + _check_times(f"{sequence}/{times_name}", files[times_name], frames)
+    return problems + _check_times(f"{sequence}/{times_name}", files[times_name], frames, len(numbered) or 1)
 
 
 def _check_boxes(name: str, text: bytes, frames: int) -> list[str]:
@@ -196,28 +203,33 @@ def _check_boxes(name: str, text: bytes, frames: int) -> list[str]:
     return problems[:_SHOWN_PROBLEMS]
 
 
-def _check_times(name: str, text: bytes, frames: int) -> list[str]:
+def _check_times(name: str, text: bytes, frames: int, repetitions: int) -> list[str]:
     lines, problems = _decode(name, text, frames)
     for number, line in enumerate(lines, start=1):
         numbers = _numbers(line)
-        if not numbers or not all(math.isfinite(value) and value >= 0 for value in numbers):
-            problems.append(f"{name}, line {number}: {line[:60]!r}; expected seconds separated by commas")
+        if len(numbers) != repetitions or not all(math.isfinite(value) and value >= 0 for value in numbers):
+            problems.append(
+                f"{name}, line {number}: {line[:60]!r}; expected seconds separated by commas, one per repetition "
+                f"({repetitions})"
+            )
     return problems[:_SHOWN_PROBLEMS]
 
 
 def _decode(name: str, text: bytes, frames: int) -> tuple[list[str], list[str]]:
-    try:
-        lines = text.decode("ascii").splitlines()
-    except UnicodeDecodeError:
+    """The lines of a file, if there are as many as frames; and what is wrong with it."""
+    if not text.isascii():
         return [], [f"{name} is no plain text"]
-    problems = [] if len(lines) == frames else [f"{name} has {len(lines)} lines for {frames} frames"]
-    return lines, problems
+    content = text.decode("ascii").removesuffix("\n")
+    count = content.count("\n") + 1 if content else 0
+    if count != frames:
+        return [], [f"{name} has {count} lines for {frames} frames"]
+    return [line.removesuffix("\r") for line in content.split("\n")], []
 
 
 def _numbers(line: str) -> list[float]:
     """Numbers between commas; none if the line has anything else in it, spaces included."""
     words = line.split(",")
     try:
-        return [] if any(word != word.strip() for word in words) else [float(word) for word in words]
+        return [] if any(word != word.strip() for word in words) else [to_float(word) for word in words]
     except ValueError:
         return []

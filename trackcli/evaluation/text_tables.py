@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from trackcli_cache.files import write_whole
+from trackcli_cache.numerals import to_float
 
 from trackcli.errors import InputDataError
 
@@ -99,7 +100,7 @@ def _read_text(path: Path, columns: Sequence[str]) -> str:
 def _parse_line(line: str, columns: Sequence[str], where: str, *, finite: bool) -> list[float]:
     words = _SEPARATOR.split(line.strip())
     try:
-        numbers = [float(word) for word in words]
+        numbers = [to_float(word) for word in words]
     except ValueError:
         numbers = []
     if len(numbers) != len(columns):

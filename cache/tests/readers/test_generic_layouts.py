@@ -133,6 +133,7 @@ def test_mot15s_world_coordinates_are_neither_classes_nor_visibility(tree, world
     [
         ("gt/gt.txt", "1,1,2,3\n", r"gt\.txt, line 1: '1,1,2,3' is not an object"),
         ("gt/gt.txt", "1,1,2,3,4,x\n", "line 1: 'x' is not a coordinate"),
+        ("gt/gt.txt", "1,1,2,3,4,1_0\n", "line 1: '1_0' is not a coordinate"),
         ("gt/gt.txt", "1.5,1,2,3,4,5\n", r"line 1: '1\.5' is not a whole number"),
         ("gt/gt.txt", "9,1,2,3,4,5\n", "has boxes in frame 9, for which there is no image"),
         ("seqinfo.ini", "imDir=img1\n", r"seqinfo\.ini cannot be read: File contains no section headers"),

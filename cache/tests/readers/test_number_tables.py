@@ -30,11 +30,12 @@ def test_the_upright_box_holds_all_corners_and_touches_each_side(numbers):
 
 
 @pytest.mark.parametrize(
-    "line", ["1,2,3", "1,2,3,4,5", "1,2,,4", "1,2,3,4,", "a,b,c,d", "1.2.3,4,5,6", "", "1e99,2,3,4"]
+    "line",
+    ["1,2,3", "1,2,3,4,5", "1,2,,4", "1,2,3,4,", "a,b,c,d", "1.2.3,4,5,6", "", "1e99,2,3,4", "1_0,2,3,4", "١,2,3,4"],
 )
 def test_what_is_no_box_is_refused_with_file_and_line(tmp_path, line):
     path = tmp_path / "boxes.txt"
-    path.write_text(f"1,2,3,4\n{line}\n5,6,7,8\n")
+    path.write_text(f"1,2,3,4\n{line}\n5,6,7,8\n", encoding="utf-8")
     with pytest.raises(DatasetError, match=r"boxes\.txt, line 2: .*expected x,y,w,h in pixels"):
         read_boxes(path)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from trackcli_cache.errors import DatasetError
 from trackcli_cache.natural import natural_key
+from trackcli_cache.numerals import to_float
 
 LARGEST_COORDINATE = 1e9
 MEBIBYTE = 1 << 20
@@ -129,7 +130,10 @@ def finite(value: object, where: str) -> float:
         DatasetError: if it is neither, or not a sensible coordinate (infinite, not a number, a thousand million).
     """
     try:
-        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
+        if isinstance(value, str):
+            number = to_float(value)
+        else:
+            number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
     except (ValueError, OverflowError):
         number = math.nan
     if not abs(number) < LARGEST_COORDINATE:
