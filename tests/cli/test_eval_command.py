@@ -321,6 +321,21 @@ def test_half_a_test_set_is_refused_before_any_tracking(got10k_test: Path, tmp_p
     assert not (tmp_path / "mine").exists()
 
 
+@pytest.mark.parametrize(
+    ("wrong", "given"),
+    [(("--split", "val"), "dataset got10k, split val"), (("--dataset", "folder"), "dataset folder, split none")],
+)
+def test_only_the_servers_own_test_set_is_submitted(
+    trackcli_here: TrainCommand, got10k_test: Path, tmp_path: Path, wrong: tuple[str, str], given: str
+) -> None:
+    (got10k_test / "test").rename(got10k_test / "val")
+    arguments = ("--root", got10k_test, "--submit", "got10k", "-o", tmp_path / "mine.zip", *wrong)
+    done = trackcli_here("eval", "--tracker", "hold", *arguments, code=2)
+    assert done.stderr == (
+        f"error: --submit got10k was given {given}; expected got10k, split test; leave out --dataset and --split\n"
+    )
+
+
 def alive(group: int) -> list[str]:
     """Names of the processes of a group that have not ended."""
     stats = [path.read_text() for path in Path("/proc").glob("[0-9]*/stat") if path.is_file()]

@@ -89,6 +89,7 @@ def evaluate(
     from trackcli.evaluation.contenders import load_contenders
     from trackcli.evaluation.datasets import evaluation_split, load_sequences
     from trackcli.evaluation.protocols import find_protocol
+    from trackcli.evaluation.submissions import SERVERS, check_request, check_test_set
     from trackcli.evaluation.variants import find_variant
     from trackcli.host.trackers import DEFAULT_TRACKER, default_tracker
 
@@ -99,9 +100,11 @@ def evaluate(
     rules = find_protocol(protocol, name)
     counted = find_variant(variant or rules.variant, name)
     split = split or evaluation_split(name, hidden=submit is not None)
+    if submit is not None:
+        check_test_set(SERVERS[submit], name, split)
     chosen = load_sequences(name, root, sequences, split=split)
     if submit is not None and output is not None:
-        _check_submission(submit, chosen, output)
+        check_request(SERVERS[submit], chosen, output)
     run = Run(
         sequences=chosen,
         dataset=name,
@@ -295,9 +298,3 @@ def _refuse_together(
         raise UsageError(f"--submit {submit} needs the archive to write; add -o OUT.zip")
     if len(trackers) != 1:
         raise UsageError(f"--submit {submit} takes one tracker, but {len(trackers)} were given; run it once for each")
-
-
-def _check_submission(server: str, sequences: SequenceSet, path: Path) -> None:
-    from trackcli.evaluation.submissions import SERVERS, check_request
-
-    check_request(SERVERS[server], sequences, path)

@@ -25,6 +25,7 @@ from trackcli.errors import InputDataError, UsageError
 from trackcli.evaluation.datasets import SequenceSet
 from trackcli.evaluation.results import BOX_COLUMNS, Floats, ResultStore
 
+_TEST_SPLIT = "test"
 _MAX_MEMBERS = 10_000
 _MAX_BYTES = 64 * 2**20  # of all files together, unpacked; the results of either test set take a tenth of it
 _MAX_REPETITIONS = 3
@@ -84,6 +85,24 @@ def write_submission(server: Server, store: ResultStore, sequences: SequenceSet,
             f"the results in {store.folder} would be rejected: {problems[0]}{more}; nothing was written"
         )
     write_whole(path, content.getvalue())
+
+
+def check_test_set(server: Server, dataset: str, split: str | None) -> None:
+    """Refuse data of which the server has no truth, were it as many sequences.
+
+    Args:
+        server: For whom.
+        dataset: Name of the layout, or ``distribution:name``.
+        split: The split that is tracked.
+
+    Raises:
+        UsageError: if it is not the test split of the server's dataset.
+    """
+    if (dataset.rpartition(":")[2], split) != (server.name, _TEST_SPLIT):
+        raise UsageError(
+            f"--submit {server.name} was given dataset {dataset}, split {split or 'none'}; expected {server.name}, "
+            f"split {_TEST_SPLIT}; leave out --dataset and --split"
+        )
 
 
 def check_request(server: Server, sequences: SequenceSet, path: Path) -> None:
