@@ -205,7 +205,7 @@ def test_marks_and_attributes_come_along() -> None:
     # only frames that have a box can be marked: variants treat those without one on their own
     assert sequence.marked(Marks.NONE).tolist() == [False, False, False, False]
     assert sequence.marked(Marks.ABSENT).tolist() == [False, True, False, False]
-    assert sequence.marked(Marks.HIDDEN).tolist() == [False, True, True, False]
+    assert sequence.marked(Marks.FULLY_HIDDEN).tolist() == [False, False, True, False]
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", "a\\b", "C:x", ""])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from trackcli_cache.datasets import Mark
 
 from trackcli.errors import UsageError
+from trackcli.evaluation.datasets import EvaluationSequence
 from trackcli.evaluation.metrics import mean_score, score_boxes
 from trackcli.evaluation.overlaps import move_into_image
 from trackcli.evaluation.variants import GOT10K, OTB, PYSOT, PYTRACKING, TRACKCLI, VARIANTS, find_variant
@@ -68,6 +72,24 @@ def test_marked_frames_are_dropped_or_missed_but_never_hits() -> None:
     assert score_boxes(TRUTH, TRUTH, variant=GOT10K, hidden=marked).evaluated_frames == 3
     pysot = score_boxes(TRUTH, TRUTH, variant=PYSOT, hidden=marked)
     assert (pysot.success_50, pysot.precision) == (0.8, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("variant", "dataset", "frames"),
+    [
+        ("trackcli", "got10k", [1, 2, 3]),
+        ("got10k", "got10k", [2]),
+        ("otb", "nfs", []),
+        *((variant, dataset, []) for variant in ("pysot", "pytracking") for dataset in ("got10k", "nfs", "folder")),
+        *((variant, dataset, [1, 2, 3]) for variant in ("pysot", "pytracking") for dataset in ("lasot", "pysot-json")),
+    ],
+)
+def test_each_toolkit_sees_the_marks_that_it_reads(variant: str, dataset: str, frames: list[int]) -> None:
+    marks = np.array([0, 0, Mark.FULLY_OCCLUDED, Mark.OUT_OF_VIEW, Mark.OCCLUDED], dtype=np.uint8)
+    absent = np.array([False, True, True, True, False])
+    sequence = EvaluationSequence("clip", (Path("x.jpg"),) * 5, TRUTH, absent=absent, marks=marks)
+    marked = sequence.marked(find_variant(variant, dataset).marks)
+    assert np.flatnonzero(marked).tolist() == frames
 
 
 def test_an_answer_without_width_is_far_off_or_measured_or_replaced() -> None:

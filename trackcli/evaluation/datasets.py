@@ -20,8 +20,6 @@ from trackcli.evaluation.variants import Marks
 if TYPE_CHECKING:
     from trackcli_cache.datasets import AnnotatedSequence, SequenceDataset
 
-_UNSEEN = Mark.FULLY_OCCLUDED | Mark.OUT_OF_VIEW
-
 
 @dataclass(frozen=True, eq=False)
 class EvaluationSequence:
@@ -83,9 +81,9 @@ class EvaluationSequence:
         """``(T,)``: frames that these marks make frames without a target, whether they have a box or not."""
         if marks is Marks.NONE:
             return np.zeros(len(self), dtype=bool)
-        boxless = ~is_box_xywh(self.boxes_xywh)  # variants treat the want of a box on its own
-        unseen = (self.marks & int(_UNSEEN)) > 0 if marks is Marks.HIDDEN else np.zeros(len(self), dtype=bool)
-        return np.asarray((self.absent & ~boxless) | unseen)
+        if marks is Marks.FULLY_HIDDEN:
+            return np.asarray((self.marks & int(Mark.FULLY_OCCLUDED)) > 0)
+        return np.asarray(self.absent & is_box_xywh(self.boxes_xywh))  # variants treat the want of a box on its own
 
 
 class SequenceSet(Sequence[EvaluationSequence]):

@@ -41,8 +41,8 @@ class Marks(Enum):
     """Which of a dataset's marks make a frame one without a target, whether it has a box or not."""
 
     NONE = "none: only the want of a box"
-    ABSENT = "not in view"
-    HIDDEN = "not in view, or fully hidden"
+    ABSENT = "absent, for whatever reason"
+    FULLY_HIDDEN = "fully hidden"
 
 
 class Curve(Enum):
@@ -102,7 +102,7 @@ PYSOT = Variant(
     "pysot's OPE: frame 0 counts, frames without a target stay in the denominator",
     first_frame=FirstFrame.KEPT,
     drop_absent=False,
-    marks=Marks.HIDDEN,
+    marks=Marks.NONE,
     hits_without_box=_CENTERS,
     hits_off_corner=True,
     empty_answers=EmptyAnswers.MEASURED,
@@ -111,7 +111,7 @@ PYSOT = Variant(
 GOT10K = Variant(
     "got10k",
     "the got10k package on GOT-10k: visible frames after the first, boxes moved into the image, frames weigh the same",
-    marks=Marks.HIDDEN,
+    marks=Marks.FULLY_HIDDEN,
     empty_answers=EmptyAnswers.MEASURED,
     overlap_steps=100,
     toolkit_rounding=True,
@@ -130,7 +130,7 @@ PYTRACKING = Variant(
     "pytracking",
     "pytracking: frame 0 is overwritten and counts; frames without a target count differently from dataset to dataset",
     first_frame=FirstFrame.GIVEN,
-    marks=Marks.HIDDEN,
+    marks=Marks.NONE,
     hits_without_box=frozenset({Curve.NORMALISED_PRECISION}),
     empty_answers=EmptyAnswers.REPEATED,
     toolkit_rounding=True,
@@ -140,6 +140,9 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
     {variant.name: variant for variant in (TRACKCLI, PYSOT, GOT10K, OTB, PYTRACKING)}
 )
 """By name."""
+
+_READ_MARKS = frozenset({"lasot", "pysot-json"})
+"""Layouts whose marks pysot and pytracking read: ``absent`` in pysot's list of LaSOT, ``target_visible`` of LaSOT."""
 
 _PYTRACKING_KEEPS: Mapping[str, frozenset[Curve]] = MappingProxyType({"uav123": _CENTERS, "lasot": frozenset()})
 """Datasets in which pytracking keeps frames without a target in the denominator, and where these are hits."""
@@ -155,6 +158,8 @@ def find_variant(name: str, dataset: str) -> Variant:
         raise UsageError(f"--variant {name} is unknown; {did_you_mean(name, VARIANTS)}")
     variant = VARIANTS[name]
     layout = dataset.rpartition(":")[2]
-    if variant is PYTRACKING and layout in _PYTRACKING_KEEPS:
+    if variant in (PYSOT, PYTRACKING) and layout in _READ_MARKS:
+        variant = replace(variant, marks=Marks.ABSENT)
+    if name == PYTRACKING.name and layout in _PYTRACKING_KEEPS:
         return replace(variant, drop_absent=False, hits_without_box=_PYTRACKING_KEEPS[layout])
     return variant
