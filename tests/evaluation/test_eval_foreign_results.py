@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,45 @@ def test_every_layout_and_separator_is_recognised(
     assert result.score is not None
     assert result.score.mean_overlap == pytest.approx((7.5 / 8.5 + 1) / 2)
     assert (result.fps, result.reused) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "ours", "theirs"),
+    [
+        ("otb100", "Jogging.1", "Jogging-1"),
+        ("trackcli:otb2013", "Jogging.1", "Jogging_1"),
+        ("uav123", "bike1", "uav_bike1"),
+        ("nfs", "Gymnastics", "nfs_Gymnastics"),
+    ],
+)
+def test_results_are_found_under_the_names_of_other_toolkits(
+    sequence, tmp_path: Path, dataset: str, ours: str, theirs: str
+) -> None:
+    write(tmp_path / "SiamX" / f"{theirs}.txt", LINES)
+    write(tmp_path / "SiamX" / f"{theirs}_time.txt", ["0.5", "0.25", "0.25"])
+    store = find_results(tmp_path / "SiamX", [ours], dataset)
+    (result,) = read_results(store, [replace(sequence, name=ours)]).sequences
+    assert result.score is not None
+    assert (result.score.mean_overlap, result.fps) == (1, 3)
+    with pytest.raises(InputDataError, match="holds no results of the 1 sequences"):
+        find_results(tmp_path / "SiamX", [ours], "lasot")
+
+
+def test_a_sequences_own_name_comes_before_other_toolkits(tmp_path: Path) -> None:
+    for name in ("Jogging.1", "Jogging-1"):
+        write(tmp_path / "SiamX" / f"{name}.txt", LINES)
+    store = find_results(tmp_path / "SiamX", ["Jogging.1"], "otb100")
+    assert store.boxes_path("Jogging.1") == tmp_path / "SiamX" / "Jogging.1.txt"
+
+
+def test_of_two_layouts_the_one_with_more_of_the_sequences_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "SiamX"
+    write(folder / "a.txt", BOXES)
+    write(folder / "a" / "a_001.txt", BOXES)
+    assert find_results(folder, ["a"]).layout is Layout.FLAT
+    assert find_results(folder, ["a"], preferred=Layout.GOT10K).layout is Layout.GOT10K
+    write(folder / "b" / "b_001.txt", BOXES)
+    assert find_results(folder, ["a", "b"]).layout is Layout.GOT10K
 
 
 def test_a_vot_file_may_begin_with_the_code_of_a_start(sequence, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from trackcli.errors import InputDataError
+from trackcli.evaluation.layouts import Layout
 from trackcli.evaluation.results import ResultStore
 from trackcli.reporting.gather import find_evaluations, gather
 from trackcli.reporting.manifest import MANIFEST_FILE, Manifest, note_evaluation, noted_evaluation, read_manifest
@@ -93,6 +94,18 @@ def test_means_are_over_sequences_that_all_have_and_say_so(bench: Any, results: 
         "poor lacks 1 of 2 sequences: calm",
         "all trackers are compared on the 1 sequences that each of them has",
     )
+
+
+def test_of_a_tracker_evaluated_by_two_protocols_the_more_complete_results_are_shown(bench: Any, results: Path) -> None:
+    for name in bench.sequences:
+        trajectory = ResultStore(bench.results / "poor").read(name, 4)
+        ResultStore(bench.results / "poor", Layout.GOT10K).write(name, trajectory)
+    (bench.results / "poor" / "calm.txt").unlink()
+    assert {one.label: one.store.layout for one in gather(results).entrants} == {
+        "good": Layout.FLAT,
+        "poor": Layout.GOT10K,
+    }
+    assert gather(results).notes == ()
 
 
 def test_without_a_common_sequence_it_is_said_who_lacks_what(bench: Any, results: Path) -> None:

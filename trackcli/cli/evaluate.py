@@ -230,7 +230,7 @@ class Run:
         from trackcli.evaluation.results import ResultStore
 
         if contender.results is not None:
-            found = find_results(contender.results, self.sequences.names)
+            found = find_results(contender.results, self.sequences.names, self.dataset, self.protocol.layout)
             if console is not None:
                 console.note(
                     f"{contender.label}: reading results in the {found.layout.value} layout from {found.folder}"

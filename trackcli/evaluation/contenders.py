@@ -10,8 +10,8 @@ from pathlib import Path
 from trackcli.config.precision import check_precision
 from trackcli.errors import InputDataError, UsageError
 from trackcli.evaluation.baselines import BASELINES
-from trackcli.evaluation.layouts import detect_layout, looks_like_results
-from trackcli.evaluation.results import ResultStore
+from trackcli.evaluation.layouts import Layout, looks_like_results
+from trackcli.evaluation.results import ResultStore, recognise_results
 from trackcli.evaluation.runner import Tracker
 
 _LABELLED = re.compile(r"([\w.+-]+)=(.+)")
@@ -100,28 +100,31 @@ def make_tracker(argument: str, device: str, precision: str = "fp32") -> Tracker
     return tracker
 
 
-def find_results(folder: Path, sequences: Sequence[str]) -> ResultStore:
+def find_results(
+    folder: Path, sequences: Sequence[str], dataset: str = "folder", preferred: Layout = Layout.FLAT
+) -> ResultStore:
     """Recognise the layout of a folder of results, and make sure that no sequence is missing.
 
     Args:
         folder: One tracker's results on one dataset.
         sequences: Names of the sequences to be evaluated.
+        dataset: The dataset's name: other toolkits call some of its sequences otherwise.
+        preferred: The layout of choice where a folder holds as many results in another.
 
     Raises:
         InputDataError: if it holds results of none of them, or not of all.
     """
-    layout = detect_layout(folder, sequences)
-    if layout is None:
+    store = recognise_results(folder, sequences, dataset, preferred)
+    if store is None:
         raise InputDataError(
             f"{folder} holds no results of the {len(sequences)} sequences ({sequences[0]}, …); expected "
             f"{sequences[0]}.txt, {sequences[0]}/{sequences[0]}_001.txt or, as VOT has it, the latter in baseline/"
         )
-    store = ResultStore(folder, layout, foreign=True)
     missing = [name for name in sequences if not store.has(name)]
     if missing:
         raise InputDataError(
             f"{folder} lacks results of {len(missing)} of {len(sequences)} sequences, first "
-            f"{layout.boxes(folder, missing[0])}; add them, or choose sequences with --sequences"
+            f"{store.boxes_path(missing[0])}; add them, or choose sequences with --sequences"
         )
     return store
 

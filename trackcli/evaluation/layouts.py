@@ -13,11 +13,13 @@ Scores are trackcli's own addition, ``<sequence>_confidence.txt``; other toolkit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
 VOT_EXPERIMENTS = ("baseline", "unsupervised", "longterm")
+_OTB = frozenset({"otb100", "otb50", "otb2013"})
+_PYTRACKING_PREFIXES = {"uav123": "uav_", "nfs": "nfs_"}
 
 
 class Layout(Enum):
@@ -61,12 +63,14 @@ class Layout(Enum):
         return folder / (experiments or VOT_EXPERIMENTS)[0] / sequence
 
 
-def detect_layout(folder: Path, sequences: Sequence[str]) -> Layout | None:
-    """The layout in which a folder holds results of any of the sequences; ``None`` if of none."""
-    for layout in Layout:
-        if any(layout.boxes(folder, sequence).is_file() for sequence in sequences):
-            return layout
-    return None
+def other_names(sequence: str, dataset: str) -> Iterator[str]:
+    """What other toolkits call a sequence of a dataset (its name, or ``distribution:name``) in their result files."""
+    layout = dataset.rpartition(":")[2]
+    if layout in _OTB and "." in sequence:  # the second target of Jogging
+        yield sequence.replace(".", "-")  # pysot
+        yield sequence.replace(".", "_")  # pytracking
+    if layout in _PYTRACKING_PREFIXES:
+        yield _PYTRACKING_PREFIXES[layout] + sequence
 
 
 def looks_like_results(folder: Path) -> bool:

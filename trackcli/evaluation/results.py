@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from trackcli_cache.errors import CacheError
 from trackcli_cache.files import only_writer, write_whole
 
 from trackcli.errors import InputDataError, ShapeError, UsageError
-from trackcli.evaluation.layouts import Layout
+from trackcli.evaluation.layouts import Layout, other_names
 from trackcli.evaluation.text_tables import read_table, write_table
 
 IDENTITY_FILE = "tracker.json"
@@ -75,11 +75,13 @@ class ResultStore:
         folder: ``<output>/<dataset>/<tracker>``; :meth:`claimed` makes it.
         layout: How the files are arranged in it.
         foreign: Other toolkits wrote them: whole pixels, or pixels counted from 1, are nothing unusual.
+        names: What the files call sequences that they call otherwise.
     """
 
     folder: Path
     layout: Layout = Layout.FLAT
     foreign: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_ours(self) -> bool:
@@ -123,12 +125,19 @@ class ResultStore:
 
     def has(self, sequence: str, repetitions: int = 1) -> bool:
         """Whether the sequence is finished: its boxes are written last."""
-        return all(self.layout.boxes(self.folder, sequence, index).is_file() for index in range(repetitions))
+        return all(self.boxes_path(sequence, index).is_file() for index in range(repetitions))
+
+    def boxes_path(self, sequence: str, repetition: int = 0) -> Path:
+        """Path of the boxes of one repetition, counted from 0."""
+        return self.layout.boxes(self.folder, self._name_of(sequence), repetition)
+
+    def _name_of(self, sequence: str) -> str:
+        return self.names.get(sequence, sequence)
 
     def repetitions(self, sequence: str) -> int:
         """How often the sequence was tracked: boxes numbered without a gap."""
         found = 0
-        while found < MAX_REPETITIONS and self.layout.boxes(self.folder, sequence, found).is_file():
+        while found < MAX_REPETITIONS and self.boxes_path(sequence, found).is_file():
             found += 1
         return found
 
@@ -151,12 +160,12 @@ class ResultStore:
             _write(self.layout.seconds(self.folder, sequence, index), np.stack([one.seconds for one in group], axis=1))
             _write(self.layout.scores(self.folder, sequence, index), np.stack([one.scores for one in group], axis=1))
         for index, trajectory in reversed(list(enumerate(trajectories))):
-            _write(self.layout.boxes(self.folder, sequence, index), trajectory.boxes_xywh)
+            _write(self.boxes_path(sequence, index), trajectory.boxes_xywh)
 
     def _remove_repetitions(self, sequence: str, first: int) -> None:
         """Remove repetitions from ``first`` on, the last first, so that an interrupted removal leaves no gap."""
         for index in reversed(range(first, self.repetitions(sequence))):
-            self.layout.boxes(self.folder, sequence, index).unlink()
+            self.boxes_path(sequence, index).unlink()
             if not self.layout.columns_are_repetitions:
                 self.layout.seconds(self.folder, sequence, index).unlink(missing_ok=True)
                 self.layout.scores(self.folder, sequence, index).unlink(missing_ok=True)
@@ -172,13 +181,11 @@ class ResultStore:
         Raises:
             InputDataError: if a file cannot be read, has another number of rows, or a box that is not finite.
         """
-        column = repetition if self.layout.columns_are_repetitions else 0
+        name, column = self._name_of(sequence), repetition if self.layout.columns_are_repetitions else 0
         return Trajectory(
             boxes_xywh=self._read_boxes(sequence, frames, repetition),
-            scores=self._read_column(self.layout.scores(self.folder, sequence, repetition), "score", frames, column),
-            seconds=self._read_column(
-                self.layout.seconds(self.folder, sequence, repetition), "seconds", frames, column
-            ),
+            scores=self._read_column(self.layout.scores(self.folder, name, repetition), "score", frames, column),
+            seconds=self._read_column(self.layout.seconds(self.folder, name, repetition), "seconds", frames, column),
         )
 
     def read_from(self, sequence: str, first_box_xywh: Floats, frames: int, repetition: int = 0) -> Trajectory:
@@ -198,13 +205,13 @@ class ResultStore:
             return replace(trajectory, boxes_xywh=trajectory.boxes_xywh - _FROM_ONE, shifted=True)
         elif not _is_near(kept, first_box_xywh, _ROUNDED_PIXELS if self.foreign else _SAME_BOX_PIXELS):
             raise InputDataError(
-                f"{self.layout.boxes(self.folder, sequence, repetition)} begins at {_show(kept)}, but sequence "
+                f"{self.boxes_path(sequence, repetition)} begins at {_show(kept)}, but sequence "
                 f"{sequence} at {_show(first_box_xywh)}; expected results of this sequence; {self._remedy}"
             )
         return trajectory
 
     def _read_boxes(self, sequence: str, frames: int, repetition: int) -> Floats:
-        path = self.layout.boxes(self.folder, sequence, repetition)
+        path = self.boxes_path(sequence, repetition)
         rows = read_table(path, BOX_COLUMNS, start_code=self.layout is Layout.VOT, finite=True)
         self._check_length(path, rows, frames)
         return rows
@@ -240,6 +247,38 @@ class ResultStore:
     def _remove_results(self) -> None:
         for path in (*self.folder.glob("*.txt"), *self.folder.glob("*/*.txt")):
             path.unlink()
+
+
+def recognise_results(
+    folder: Path, sequences: Sequence[str], dataset: str, preferred: Layout = Layout.FLAT
+) -> ResultStore | None:
+    """Results as any toolkit writes them, in the layout in which a folder holds the most of the sequences.
+
+    Args:
+        folder: One tracker's results on one dataset.
+        sequences: Names of the sequences that are asked for.
+        dataset: The dataset's name: other toolkits call some of its sequences otherwise.
+        preferred: The layout of choice where two hold equally many.
+
+    Returns:
+        Where they are read; ``None`` if there are none of these sequences.
+    """
+    stores = [
+        ResultStore(folder, layout, foreign=True, names=_names_in_files(folder, layout, sequences, dataset))
+        for layout in Layout
+    ]
+    best = max(stores, key=lambda store: (sum(map(store.has, sequences)), store.layout is preferred))
+    return best if any(map(best.has, sequences)) else None
+
+
+def _names_in_files(folder: Path, layout: Layout, sequences: Sequence[str], dataset: str) -> dict[str, str]:
+    """The other names under which there are results of sequences that have none under their own."""
+    missing = [name for name in sequences if not layout.boxes(folder, name).is_file()]
+    found = {
+        name: [other for other in other_names(name, dataset) if layout.boxes(folder, other).is_file()]
+        for name in missing
+    }
+    return {name: others[0] for name, others in found.items() if others}
 
 
 def _write(path: Path, rows: Floats) -> None:

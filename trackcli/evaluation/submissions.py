@@ -146,7 +146,7 @@ def check_submission(server: Server, archive: Path | io.BytesIO, lengths: Mappin
 
 def _members(server: Server, store: ResultStore, name: str, first_box: Floats, frames: int) -> dict[str, str]:
     if not store.has(name):
-        raise InputDataError(f"{store.layout.boxes(store.folder, name)} is missing; expected results of all sequences")
+        raise InputDataError(f"{store.boxes_path(name)} is missing; expected results of all sequences")
     repetitions = min(store.repetitions(name), _MAX_REPETITIONS) if server.folders else 1
     runs = [store.read_from(name, first_box, frames, index) for index in range(repetitions)]
     if not server.folders:

@@ -12,9 +12,8 @@ from trackcli_cache.errors import CacheError
 
 from trackcli.errors import InputDataError, UsageError
 from trackcli.evaluation.datasets import SequenceSet, load_sequences
-from trackcli.evaluation.layouts import detect_layout
 from trackcli.evaluation.protocols import Measure, Protocol, find_protocol
-from trackcli.evaluation.results import ResultStore
+from trackcli.evaluation.results import ResultStore, recognise_results
 from trackcli.evaluation.runner import TrackerResult, read_results
 from trackcli.evaluation.variants import Variant, find_variant
 from trackcli.reporting.manifest import MANIFEST_FILE, Manifest, read_manifest
@@ -130,13 +129,13 @@ def _manifest(folder: Path, root: Path | None, dataset: str | None) -> Manifest:
 def _find_stores(folder: Path, manifest: Manifest) -> dict[str, ResultStore]:
     """A store per tracker, by label: the sub-folders, and results that were read from elsewhere."""
     folders = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()} | dict(manifest.elsewhere)
-    layouts = {
-        label: layout
+    preferred = find_protocol(manifest.protocol, manifest.dataset).layout
+    found = {
+        label: recognise_results(path, manifest.sequences, manifest.dataset, preferred)
         for label, path in folders.items()
-        if path.is_dir() and (layout := detect_layout(path, manifest.sequences)) is not None
+        if path.is_dir()
     }
-    stores = {label: ResultStore(folders[label], layout) for label, layout in layouts.items()}
-    return {label: store if store.is_ours else replace(store, foreign=True) for label, store in stores.items()}
+    return {label: replace(store, foreign=not store.is_ours) for label, store in found.items() if store is not None}
 
 
 def _common_sequences(
