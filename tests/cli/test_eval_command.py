@@ -83,6 +83,26 @@ def test_a_second_run_reuses_what_the_first_kept_and_says_so(root: Path, tmp_pat
     assert (forced.returncode, forced.stderr) == (0, "")
 
 
+def test_all_repetitions_that_were_kept_count_unless_fewer_are_asked_for(
+    root: Path, tmp_path: Path, trackcli_here: TrainCommand
+) -> None:
+    arguments = ("--tracker", "hold", "--root", root, "-o", tmp_path / "out", "--json")
+    trackcli_here("eval", *arguments, "--repeat", 2, "--sequences", "still")
+    second = tmp_path / "out" / "folder" / "hold" / "repeat_002" / "still.txt"
+    second.write_text("20,20,16,12\n" + "60,20,16,12\n" * 2)
+
+    def overlaps(evaluation: dict) -> dict[str, tuple[int, float]]:
+        (tracker,) = evaluation["trackers"]
+        return {one["name"]: (one["repetitions"], one["mean_overlap"]) for one in tracker["sequences"]}
+
+    evaluated = overlaps(json.loads(trackcli_here("eval", *arguments).stdout))
+    assert evaluated == {"still": (2, 0.5), "moves": (1, pytest.approx(1 / 3))}
+    (reported,) = json.loads(trackcli_here("report", tmp_path / "out", "--json").stdout)["evaluations"]
+    assert overlaps(reported) == evaluated
+    once = overlaps(json.loads(trackcli_here("eval", *arguments, "--repeat", 1).stdout))
+    assert once["still"] == (1, 1)
+
+
 def test_bad_ground_truth_is_named_with_file_and_line_and_exits_3(root: Path) -> None:
     truth = root / "still" / "groundtruth.txt"
     truth.write_text("20,20,16,12\n20|20|16|12\n20,20,16,12\n")

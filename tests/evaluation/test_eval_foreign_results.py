@@ -221,5 +221,8 @@ def test_an_evaluation_with_repetitions_is_resumed_when_all_are_there(sequence, 
     assert again.sequences[0].reused
     assert again.score.mean_overlap == first.score.mean_overlap
     assert len({store.read("clip", 3, index).boxes_xywh[1, 0] for index in range(3)}) == 3
+    assert evaluate(ChanceTracker(), [sequence], store=store).score.mean_overlap != first.score.mean_overlap
+    more = evaluate(ChanceTracker(), [sequence], store=store, read_more=True)
+    assert (more.sequences[0].repetitions, more.score.mean_overlap) == (3, first.score.mean_overlap)
     (store.folder / "clip" / "clip_003.txt").unlink()
     assert not evaluate(ChanceTracker(), [sequence], store=store, repetitions=3).sequences[0].reused

@@ -215,6 +215,7 @@ class Run:
                 on_sequence=advance,
                 variant=self.variant,
                 repetitions=self._repetitions(contender),
+                read_more=self.repeat is None,
             )
         reused = sum(result.reused for result in evaluated.sequences)
         if store is not None and reused:

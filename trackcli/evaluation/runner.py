@@ -104,6 +104,7 @@ def evaluate(
     on_sequence: Callable[[SequenceResult], None] = lambda result: None,
     variant: Variant = TRACKCLI,
     repetitions: int = 1,
+    read_more: bool = False,
 ) -> TrackerResult:
     """Evaluate one tracker on sequences; what ``store`` already holds is read instead of tracked again.
 
@@ -115,6 +116,7 @@ def evaluate(
         on_sequence: Called with each result as it is known.
         variant: How frames are counted.
         repetitions: How often each sequence is tracked.
+        read_more: Read all repetitions that ``store`` holds, as :func:`read_results` does, even if they are more.
 
     Raises:
         InputDataError: if an image or a kept result cannot be used.
@@ -130,8 +132,9 @@ def evaluate(
 
     fresh = []
     for index, name in enumerate(names_of(sequences)):
-        if store is not None and not force and store.has(name, repetitions):
-            finish(index, _read_all(store, sequences[index], repetitions), reused=True)
+        kept = 0 if store is None or force else store.repetitions(name)
+        if store is not None and kept >= repetitions:
+            finish(index, _read_all(store, sequences[index], kept if read_more else repetitions), reused=True)
         else:
             fresh.append(index)
     tasks = [Task(index, repetition) for index in fresh for repetition in range(repetitions)]
