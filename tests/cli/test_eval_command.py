@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -181,6 +182,18 @@ def test_results_of_another_tracker_are_refused_before_anything_is_tracked(
     assert done.returncode == 2
     assert f"{output / 'folder' / 'a'} holds results of another tracker of this name" in done.stderr
     assert not (output / "folder" / "b").exists()
+
+
+def test_results_on_other_data_are_refused_before_anything_is_tracked(
+    root: Path, tmp_path: Path, trackcli_here: TrainCommand
+) -> None:
+    other = shutil.copytree(root, tmp_path / "noisy")
+    arguments = ("eval", "--tracker", "hold", "-o", tmp_path / "out")
+    trackcli_here(*arguments, "--root", root)
+    done = trackcli_here(*arguments, "--root", other, code=2)
+    assert f"{tmp_path / 'out' / 'folder' / 'hold'} holds results on {root}; expected results on {other}" in done.stderr
+    shutil.rmtree(root)
+    assert "reused 2 of 2" in trackcli_here(*arguments, "--root", other).stderr
 
 
 def test_a_composed_tracker_is_evaluated(root: Path, tmp_path: Path, untrained_tracker: Path) -> None:

@@ -133,6 +133,36 @@ def test_results_of_two_trackers_are_not_mixed(store: ResultStore) -> None:
     assert not store.has("other")
 
 
+def test_results_on_two_sets_of_data_are_not_mixed(store: ResultStore, tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    with store.claimed("a", here):
+        store.write("clip", TRAJECTORY)
+    with pytest.raises(UsageError) as caught, store.claimed("a", there):
+        pass
+    assert str(caught.value) == (
+        f"{store.folder} holds results on {here}; expected results on {there}; choose another --output, or replace "
+        "them with --force"
+    )
+    assert (store.root, store.has("clip")) == (here, True)
+    with store.claimed("a", there, replace=True):
+        assert (store.root, store.has("clip")) == (there, False)
+
+
+def test_data_that_was_moved_keeps_its_results(store: ResultStore, tmp_path: Path) -> None:
+    with store.claimed("a", tmp_path / "gone"):
+        store.write("clip", TRAJECTORY)
+    with store.claimed("a", tmp_path):
+        assert (store.root, store.has("clip")) == (tmp_path, True)
+
+
+def test_a_note_of_an_earlier_build_does_not_say_on_which_data(store: ResultStore, tmp_path: Path) -> None:
+    write(store, "clip")
+    assert store.root is None
+    with store.claimed("a", tmp_path):
+        assert (store.root, store.has("clip")) == (tmp_path, True)
+
+
 def test_replacing_another_tracker_removes_all_its_results(store: ResultStore) -> None:
     write(store, "clip", "left over", fingerprint="a")
     write(store, "clip", fingerprint="b", replace=True)

@@ -47,6 +47,11 @@ class Bench:
         trajectory = Trajectory(np.array(boxes), np.ones(len(boxes)), np.full(len(boxes), seconds))
         ResultStore(self.results / tracker).write(sequence, trajectory)
 
+    def claim(self, tracker: str, root: Path) -> None:
+        """Note whose results these are, and on which data, as ``trackcli eval`` does."""
+        with ResultStore(self.results / tracker).claimed(tracker, root):
+            pass
+
     def note(self) -> Path:
         manifest = Manifest("folder", self.root, None, "ope", "trackcli", tuple(self.sequences))
         note_evaluation(self.results, manifest)

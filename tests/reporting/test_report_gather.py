@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -142,6 +143,48 @@ def test_results_from_elsewhere_take_part(bench: Any, results: Path, tmp_path: P
     noted = read_manifest(results)
     note_evaluation(results, Manifest(**{**vars(noted), "elsewhere": {"theirs": tmp_path / "foreign"}}))
     assert [entrant.label for entrant in gather(results).entrants] == ["good", "theirs"]
+
+
+def test_results_on_other_data_of_the_same_names_are_left_out_and_said(bench: Any, results: Path) -> None:
+    other = bench.root.with_name("other data")
+    other.mkdir()
+    bench.claim("good", bench.root)
+    bench.claim("poor", other)
+    evaluation = gather(results)
+    assert [entrant.label for entrant in evaluation.entrants] == ["good"]
+    assert evaluation.notes == (
+        f"poor is left out: its results are on {other}, not on {bench.root}; run trackcli eval for it on the latter",
+    )
+    other.rmdir()  # the data was moved
+    assert len(gather(results).entrants) == 2
+
+
+def test_a_note_that_is_used_instead_of_what_was_asked_for_is_said(results: Path) -> None:
+    assert gather(results, dataset="folder").notes == ()
+    assert gather(results, dataset="otb100", split="val").notes == (
+        "--dataset otb100 is not used: evaluation.json beside the results says folder",
+        "--split val is not used: evaluation.json beside the results says that there is none",
+    )
+
+
+def test_results_without_a_note_are_of_the_split_that_is_evaluated_on_or_asked_for(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        name = f"GOT-10k_{split.title()}_000001"
+        folder = tmp_path / "GOT-10k" / split / name
+        folder.mkdir(parents=True)
+        for index in (1, 2):
+            cv2.imwrite(str(folder / f"{index:08d}.jpg"), np.zeros((24, 32, 3), np.uint8))
+        (folder / "groundtruth.txt").write_text("4,5,8,6\n4,5,8,6\n")
+        for label, value in (("cover", 8), ("absence", 0), ("cut_by_image", 0)):
+            (folder / f"{label}.label").write_text(f"{value}\n" * 2)
+        (folder.parent / "list.txt").write_text(f"{name}\n")
+        (tmp_path / "theirs" / "SiamX").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "theirs" / "SiamX" / f"{name}.txt").write_text("4,5,8,6\n" * 2)
+    found = [
+        gather(tmp_path / "theirs", root=tmp_path / "GOT-10k", dataset="got10k", split=split).sequences.names
+        for split in (None, "train")
+    ]
+    assert found == [("GOT-10k_Val_000001",), ("GOT-10k_Train_000001",)]
 
 
 def test_results_of_other_toolkits_may_count_pixels_from_1_as_in_an_evaluation(bench: Any, results: Path) -> None:

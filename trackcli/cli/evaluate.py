@@ -108,6 +108,7 @@ def evaluate(
     run = Run(
         sequences=chosen,
         dataset=name,
+        root=root.expanduser().resolve(),
         protocol=rules,
         variant=counted,
         output=output if output is None or submit is None else output.with_suffix(""),
@@ -120,7 +121,7 @@ def evaluate(
     )
     contenders = load_contenders(tracker, device=device, precision=precision)
     run.refuse_mixing(contenders)
-    with _noted_for_reports(run, contenders, root, split):
+    with _noted_for_reports(run, contenders, split):
         results = [
             (contender, run.evaluate(contender, source, console))
             for contender, source in zip(contenders, tracker, strict=True)
@@ -136,9 +137,7 @@ def evaluate(
             console.note(f"results are in {run.output / name}")
 
 
-def _noted_for_reports(
-    run: Run, contenders: list[Contender], root: Path, split: str | None
-) -> AbstractContextManager[None]:
+def _noted_for_reports(run: Run, contenders: list[Contender], split: str | None) -> AbstractContextManager[None]:
     """Leave what ``trackcli report`` needs beside the results, from the start: unfinished ones can be shown too."""
     from contextlib import nullcontext
 
@@ -148,7 +147,7 @@ def _noted_for_reports(
         return nullcontext()
     manifest = Manifest(
         dataset=run.dataset,
-        root=root.expanduser().resolve(),
+        root=run.root,
         split=split,
         protocol=run.protocol.name,
         variant=run.variant.name,
@@ -165,6 +164,7 @@ class Run:
 
     sequences: SequenceSet
     dataset: str
+    root: Path
     protocol: Protocol
     variant: Variant
     output: Path | None
@@ -176,11 +176,11 @@ class Run:
     precision: str
 
     def refuse_mixing(self, contenders: list[Contender]) -> None:
-        """Complain about results of other trackers before the first one is run, which may take hours."""
+        """Complain about results of other trackers or on other data before the first is run, which may take hours."""
         for contender in contenders:
             store = self.store_of(contender) if contender.tracker is not None and not self.force else None
             if store is not None:
-                store.refuse_another(contender.fingerprint)
+                store.refuse_another(contender.fingerprint, self.root)
 
     def evaluate(self, contender: Contender, argument: str, console: Console) -> TrackerResult:
         """Evaluate one tracker, or read its results; progress goes to stderr."""
@@ -193,7 +193,7 @@ class Run:
         claimed = (
             nullcontext()
             if store is None or contender.tracker is None
-            else store.claimed(contender.fingerprint, replace=self.force)
+            else store.claimed(contender.fingerprint, self.root, replace=self.force)
         )
         with claimed, console.progress() as progress:
             task = progress.add_task(contender.label, total=len(self.sequences), rate="")

@@ -38,6 +38,9 @@ def report(
     dataset: str | None = typer.Option(
         None, "--dataset", metavar="NAME", help="Layout of the dataset, for results that trackcli eval did not write."
     ),
+    split: str | None = typer.Option(
+        None, "--split", help="Split of the dataset, for such results; val or test if it has them."
+    ),
     variant: str | None = typer.Option(
         None, "--variant", help="Count frames as another toolkit does: trackcli, pysot, got10k, otb, pytracking."
     ),
@@ -59,10 +62,10 @@ def report(
     page_path = output or source / PAGE
     check_page_path(page_path, force=force)
     if _is_run(source):
-        _refuse_for_run(table=table, root=root, dataset=dataset, variant=variant)
+        _refuse_for_run(table=table, root=root, dataset=dataset, split=split, variant=variant)
         summary = _report_run(source, page_path, plots, console)
     else:
-        evaluations = _gather(source, root, dataset, variant, console)
+        evaluations = _gather(source, console, root=root, dataset=dataset, split=split, variant=variant)
         summary = _report_evaluations(evaluations, page_path, plots, pictures, console)
         if table is not None and not as_json:
             _print_tables(evaluations, table)
@@ -106,9 +109,7 @@ def _refuse_for_run(**given: object) -> None:
             )
 
 
-def _gather(
-    source: Path, root: Path | None, dataset: str | None, variant: str | None, console: Console
-) -> list[Evaluation]:
+def _gather(source: Path, console: Console, *, root: Path | None, **asked: str | None) -> list[Evaluation]:
     from trackcli.errors import InputDataError
     from trackcli.reporting.gather import find_evaluations, gather
 
@@ -118,7 +119,7 @@ def _gather(
             f"{source} holds neither results that trackcli eval -o wrote (no evaluation.json) nor a training run (no "
             "metrics.jsonl); for results of another toolkit, a folder per tracker, say where the dataset is: --root DIR"
         )
-    evaluations = [gather(folder, root=root, dataset=dataset, variant=variant) for folder in folders]
+    evaluations = [gather(folder, root=root, **asked) for folder in folders]
     for evaluation in evaluations:
         for note in evaluation.notes:
             console.warn(note)

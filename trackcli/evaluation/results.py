@@ -1,12 +1,13 @@
 """The result files of one tracker on one dataset: written whole, read back to the last bit, never cut to integers.
 
 ``docs/evaluation.md`` describes them; :mod:`trackcli.evaluation.layouts` knows their names. Beside them
-``tracker.json`` says whose results these are.
+``tracker.json`` says whose results these are, and on which data.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -88,40 +89,60 @@ class ResultStore:
         """Whether ``trackcli eval`` wrote to the folder, rather than another toolkit."""
         return (self.folder / IDENTITY_FILE).is_file()
 
+    @property
+    def root(self) -> Path | None:
+        """Where the data lay that the results are of; ``None`` if there is no note of it.
+
+        Raises:
+            InputDataError: if the note cannot be read.
+        """
+        return _read_note(self.folder / IDENTITY_FILE).root if self.is_ours else None
+
     @contextmanager
-    def claimed(self, fingerprint: str, *, replace: bool = False) -> Iterator[None]:
+    def claimed(self, fingerprint: str, root: Path | None = None, *, replace: bool = False) -> Iterator[None]:
         """Be the only one to write to the folder while the block runs, and note in it whose results it holds.
 
-        The note keeps results of two trackers from being mixed. Results without one, as other toolkits leave them,
-        are taken as this tracker's.
+        The note keeps results of two trackers, or on two sets of data, from being mixed. Results without one, as other
+        toolkits leave them, are taken as this tracker's on this data.
 
         Args:
             fingerprint: Equal for equal trackers.
-            replace: Remove the results of another tracker instead of refusing to go on.
+            root: The dataset, absolute; ``None`` leaves it unsaid.
+            replace: Remove the results of another tracker or on other data instead of refusing to go on.
 
         Raises:
-            UsageError: if the folder holds results of another tracker.
+            UsageError: if the folder holds results of another tracker, or on other data that is still there.
             InputDataError: if the note cannot be read.
             CacheError: if the folder cannot be written to, or another process does so.
         """
         with only_writer(self.folder):
-            self._note_owner(fingerprint, replace=replace)
+            self._note_owner(_Note(fingerprint, root), replace=replace)
             yield
 
-    def refuse_another(self, fingerprint: str) -> None:
+    def refuse_another(self, fingerprint: str, root: Path | None = None) -> None:
         """Say at once what :meth:`claimed` would say later.
 
         Raises:
-            UsageError: if the folder holds results of another tracker.
+            UsageError: if the folder holds results of another tracker, or on other data that is still there.
             InputDataError: if the note cannot be read.
         """
-        path = self.folder / IDENTITY_FILE
-        if path.is_file() and _read_identity(path) != fingerprint:
-            raise UsageError(
-                f"{self.folder} holds results of another tracker of this name; expected the same weights and precision "
-                "as before; choose another --output, name this one with --tracker NAME=FILE, or replace them with "
-                "--force"
+        objection = self._objection(_Note(fingerprint, root))
+        if objection is not None:
+            raise UsageError(f"{self.folder} holds results {objection}, or replace them with --force")
+
+    def _objection(self, now: _Note) -> str | None:
+        """Why results may not be added to those in the folder, and what to do."""
+        if not self.is_ours:
+            return None
+        noted = _read_note(self.folder / IDENTITY_FILE)
+        if noted.fingerprint != now.fingerprint:
+            return (
+                "of another tracker of this name; expected the same weights and precision as before; choose another "
+                "--output, name this one with --tracker NAME=FILE"
             )
+        if noted.root is not None and now.root is not None and is_other_data(noted.root, now.root):
+            return f"on {noted.root}; expected results on {now.root}; choose another --output"
+        return None
 
     def has(self, sequence: str, repetitions: int = 1) -> bool:
         """Whether the sequence is finished: its boxes are written last."""
@@ -236,17 +257,31 @@ class ResultStore:
         """What to do about a file that cannot be used."""
         return "correct it, or choose others with --sequences" if self.foreign else "track it again with --force"
 
-    def _note_owner(self, fingerprint: str, *, replace: bool) -> None:
-        path = self.folder / IDENTITY_FILE
+    def _note_owner(self, now: _Note, *, replace: bool) -> None:
         if not replace:
-            self.refuse_another(fingerprint)
-        if path.is_file() and _read_identity(path) != fingerprint:
+            self.refuse_another(now.fingerprint, now.root)
+        elif self._objection(now) is not None:
             self._remove_results()
-        write_whole(path, (json.dumps({"format": FORMAT, "fingerprint": fingerprint}) + "\n").encode())
+        root = {} if now.root is None else {"root": str(now.root)}
+        content = {"format": FORMAT, "fingerprint": now.fingerprint, **root}
+        write_whole(self.folder / IDENTITY_FILE, (json.dumps(content) + "\n").encode())
 
     def _remove_results(self) -> None:
         for path in (*self.folder.glob("*.txt"), *self.folder.glob("*/*.txt")):
             path.unlink()
+
+
+@dataclass(frozen=True)
+class _Note:
+    """What ``tracker.json`` says: whose results, on which data (not said by earlier builds)."""
+
+    fingerprint: str
+    root: Path | None
+
+
+def is_other_data(earlier: Path, now: Path) -> bool:
+    """Whether results on data in one place are not on that in another: unless it was moved, and the first is gone."""
+    return earlier != now and os.path.exists(earlier)  # noqa: PTH110  # no error where it is not to be seen
 
 
 def recognise_results(
@@ -297,10 +332,12 @@ def _show(box_xywh: Floats) -> str:
     return ",".join(f"{value:g}" for value in box_xywh)
 
 
-def _read_identity(path: Path) -> str:
+def _read_note(path: Path) -> _Note:
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["fingerprint"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        root = content.get("root")
+        return _Note(str(content["fingerprint"]), None if root is None else Path(root))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputDataError(
             f"{path} does not say whose results are beside it; expected what an earlier trackcli eval wrote there; "
             "remove it to take them as they are"

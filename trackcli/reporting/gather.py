@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trackcli_cache.errors import CacheError
 
 from trackcli.errors import InputDataError, UsageError
-from trackcli.evaluation.datasets import SequenceSet, load_sequences
+from trackcli.evaluation.datasets import SequenceSet, evaluation_split, load_sequences
 from trackcli.evaluation.protocols import Measure, Protocol, find_protocol
-from trackcli.evaluation.results import ResultStore, recognise_results
+from trackcli.evaluation.results import ResultStore, is_other_data, recognise_results
 from trackcli.evaluation.runner import TrackerResult, read_results
 from trackcli.evaluation.variants import Variant, find_variant
 from trackcli.reporting.manifest import MANIFEST_FILE, Manifest, read_manifest
@@ -73,7 +72,12 @@ def find_evaluations(folder: Path) -> list[Path]:
 
 
 def gather(
-    folder: Path, *, root: Path | None = None, dataset: str | None = None, variant: str | None = None
+    folder: Path,
+    *,
+    root: Path | None = None,
+    dataset: str | None = None,
+    split: str | None = None,
+    variant: str | None = None,
 ) -> Evaluation:
     """Read and score the results in ``<output>/<dataset>``.
 
@@ -81,22 +85,27 @@ def gather(
         folder: One dataset's results: a sub-folder per tracker.
         root: Where the dataset is, if not where it was; needed where ``trackcli eval`` left no note.
         dataset: Its layout, if there is no note; ``folder`` by default.
+        split: Its split, if there is no note; as in ``trackcli eval`` by default.
         variant: Count frames so, instead of as noted.
 
     Raises:
         InputDataError: if the dataset or the results are not there or cannot be used.
         UsageError: for an unknown variant or dataset.
     """
-    manifest = _manifest(folder, root, dataset)
+    noted = _read_note(folder, damaged_is_none=root is not None)
+    manifest = _foreign_manifest(folder, root, dataset, split) if noted is None else _moved(noted, root)
     protocol = find_protocol(manifest.protocol, manifest.dataset)
     counted = find_variant(variant or manifest.variant, manifest.dataset)
     stores = _find_stores(folder, manifest)
+    notes = [] if noted is None else [*_unused(noted, dataset, split), *_leave_out_other_data(stores, noted)]
     if not stores:
         raise InputDataError(
             f"{folder} holds no results of {manifest.sequences[0]} or the other sequences; expected a folder per "
             f"tracker with {manifest.sequences[0]}.txt in it, as trackcli eval -o writes them"
+            + "".join(f"; {note}" for note in notes)
         )
-    common, notes = _common_sequences(stores, manifest.sequences, folder)
+    common, lacking = _common_sequences(stores, manifest.sequences, folder)
+    notes += lacking
     sequences = _load(manifest, common, root is not None)
     public = [sequence.name for sequence in sequences if not sequence.truth_hidden]
     if not public:
@@ -113,17 +122,52 @@ def gather(
     return Evaluation(manifest, protocol, counted, sequences, entrants, tuple(notes))
 
 
-def _manifest(folder: Path, root: Path | None, dataset: str | None) -> Manifest:
-    if (folder / MANIFEST_FILE).is_file():
-        with nullcontext() if root is None else suppress(InputDataError):  # with a root, it does without the note
-            manifest = read_manifest(folder)
-            return manifest if root is None else replace(manifest, root=root)
+def _read_note(folder: Path, *, damaged_is_none: bool) -> Manifest | None:
+    if not (folder / MANIFEST_FILE).is_file():
+        return None
+    try:
+        return read_manifest(folder)
+    except InputDataError:
+        if damaged_is_none:
+            return None
+        raise
+
+
+def _moved(noted: Manifest, root: Path | None) -> Manifest:
+    return noted if root is None else replace(noted, root=root)
+
+
+def _foreign_manifest(folder: Path, root: Path | None, dataset: str | None, split: str | None) -> Manifest:
+    """What results without a note are taken for."""
     if root is None:
         raise InputDataError(f"{folder} has no {MANIFEST_FILE}; say where the dataset is with --root DIR")
     name = dataset or "folder"
+    split = split or evaluation_split(name)
     protocol = find_protocol(None, name)
-    names = load_sequences(name, root).names
-    return Manifest(name, root, None, protocol.name, protocol.variant, names)
+    names = load_sequences(name, root, split=split).names
+    return Manifest(name, root, split, protocol.name, protocol.variant, names)
+
+
+def _unused(noted: Manifest, dataset: str | None, split: str | None) -> list[str]:
+    """What was asked for but is not done, since the note says otherwise."""
+    asked = {"dataset": (dataset, noted.dataset), "split": (split, noted.split)}
+    return [
+        f"--{name} {given} is not used: {MANIFEST_FILE} beside the results says {kept or 'that there is none'}"
+        for name, (given, kept) in asked.items()
+        if given is not None and given != kept
+    ]
+
+
+def _leave_out_other_data(stores: dict[str, ResultStore], noted: Manifest) -> list[str]:
+    """Take out trackers evaluated on data in another place than the latest, though names are the same."""
+    roots = {label: store.root for label, store in stores.items() if label not in noted.elsewhere}
+    others = {label: root for label, root in roots.items() if root is not None and is_other_data(root, noted.root)}
+    for label in others:
+        del stores[label]
+    return [
+        f"{label} is left out: its results are on {root}, not on {noted.root}; run trackcli eval for it on the latter"
+        for label, root in others.items()
+    ]
 
 
 def _find_stores(folder: Path, manifest: Manifest) -> dict[str, ResultStore]:

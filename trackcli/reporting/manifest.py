@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 from trackcli_cache.files import write_whole
 
 from trackcli.errors import InputDataError
+from trackcli.evaluation.results import is_other_data
 
 MANIFEST_FILE = "evaluation.json"
 FORMAT = 1
@@ -52,8 +52,7 @@ class Manifest:
             earlier: The earlier one.
             tracked: Names of the trackers that this one runs: what was elsewhere under these no longer counts.
         """
-        elsewhere_still = earlier.root != self.root and os.path.isdir(earlier.root)  # noqa: PTH112  # also if not to be seen
-        if (earlier.dataset, earlier.split) != (self.dataset, self.split) or elsewhere_still:
+        if (earlier.dataset, earlier.split) != (self.dataset, self.split) or is_other_data(earlier.root, self.root):
             return self
         sequences = tuple(dict.fromkeys((*earlier.sequences, *self.sequences)))
         still = {label: path for label, path in earlier.elsewhere.items() if label not in tracked}
