@@ -32,6 +32,13 @@ def test_columns_are_aligned() -> None:
     assert table.splitlines() == ["name     n", "----------", "a       10", "----------", "longer   5"]
 
 
+@pytest.mark.parametrize("name", ["a\nhold 0.999", "a\r\nhold 0.999", "a\u2028hold 0.999", "a\n\x1b[2Khold 0.999"])
+def test_a_name_with_a_line_break_forges_no_row(name: str) -> None:
+    rows = format_table(("name", "n"), [[name, "10"], ["b", "5"]]).splitlines()
+    assert [row.split()[0] for row in rows if row[0] != "-"] == ["name", "a", "b"]
+    assert all(row.isprintable() and len(row) == len(rows[0]) for row in rows)
+
+
 def test_a_sequence_table_ends_with_the_mean(perfect: TrackerResult) -> None:
     header, _, row, _, mean = sequence_table(perfect).splitlines()
     assert header.split() == ["sequence", "frames", "success", "prec@20", "norm.prec", "overlap", "fps"]

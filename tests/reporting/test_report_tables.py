@@ -27,6 +27,15 @@ def test_markdown_is_ranked_and_aligned(bench: Any) -> None:
     )
 
 
+@pytest.mark.parametrize("table", [markdown_table, latex_table])
+def test_a_folder_name_with_a_line_break_forges_no_row(bench: Any, table: Any) -> None:
+    bench.sequence("clip")
+    bench.result("good", "clip", bench.truth)
+    evaluation = gather(bench.note())
+    renamed = replace(evaluation, entrants=(replace(evaluation.entrants[0], label="good\nbetter"),))
+    assert len(table(renamed).splitlines()) == len(table(evaluation).splitlines())
+
+
 def test_intervals_are_in_the_table_where_there_are_several_sequences(results: Path) -> None:
     header, _, good, _ = markdown_table(gather(results)).splitlines()
     assert "95% interval" in header

@@ -68,14 +68,20 @@ def attribute_table(results: Sequence[tuple[str, TrackerResult]], protocol: Prot
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, rule_above_last: bool = False) -> str:
-    """Align columns: the first to the left, the others, numbers, to the right."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = [_format_row(row, widths) for row in (header, *rows)]
+    """Align columns: the first to the left, the others, numbers, to the right. Each row stays on one line."""
+    cells = [[as_cell(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [_format_row(row, widths) for row in cells]
     rule = "-" * (sum(widths) + len(_GAP) * (len(widths) - 1))
     lines.insert(1, rule)
     if rule_above_last:
         lines.insert(-1, rule)
     return "\n".join(lines)
+
+
+def as_cell(text: str) -> str:
+    """Text on one line, without control characters: a line break in a foreign name would look like another row."""
+    return "".join(letter for letter in " ".join(text.splitlines()) if letter.isprintable())
 
 
 def _format_row(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from trackcli.evaluation.summaries import interval_of
+from trackcli.evaluation.tables import as_cell
 from trackcli.reporting.gather import Entrant, Evaluation
 
 _LATEX = str.maketrans(
@@ -45,7 +46,9 @@ def ranking_rows(evaluation: Evaluation, emphasise: Callable[[str], str]) -> lis
         ]
         interval = [_interval(entrant, measures[0].key)] if several else []
         fps = entrant.result.fps
-        rows.append([entrant.label, cells[0], *interval, *cells[1:], f"{fps:.1f}" if math.isfinite(fps) else _UNKNOWN])
+        rows.append(
+            [as_cell(entrant.label), cells[0], *interval, *cells[1:], f"{fps:.1f}" if math.isfinite(fps) else _UNKNOWN]
+        )
     return rows
 
 
