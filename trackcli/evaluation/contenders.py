@@ -11,7 +11,8 @@ from trackcli.config.precision import check_precision
 from trackcli.errors import InputDataError, UsageError
 from trackcli.evaluation.baselines import BASELINES
 from trackcli.evaluation.layouts import Layout, looks_like_results
-from trackcli.evaluation.results import ResultStore, recognise_results
+from trackcli.evaluation.recognition import recognise_results
+from trackcli.evaluation.results import ResultStore
 from trackcli.evaluation.runner import Tracker
 
 _LABELLED = re.compile(r"([\w.+-]+)=(.+)")

@@ -1,14 +1,12 @@
 """The result files of one tracker on one dataset: written whole, read back to the last bit, never cut to integers.
 
-``docs/evaluation.md`` describes them; :mod:`trackcli.evaluation.layouts` knows their names. Beside them
-``tracker.json`` says whose results these are, and on which data.
+``docs/evaluation.md`` describes them; :mod:`trackcli.evaluation.layouts` knows their names,
+:mod:`trackcli.evaluation.ownership` whose results they are.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,14 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from trackcli_cache.errors import CacheError
-from trackcli_cache.files import only_writer, write_whole
+from trackcli_cache.files import only_writer
 
 from trackcli.errors import InputDataError, ShapeError, UsageError
-from trackcli.evaluation.layouts import Layout, other_names
+from trackcli.evaluation.layouts import Layout
+from trackcli.evaluation.ownership import OWNER_FILE, Owner, read_owner, write_owner
 from trackcli.evaluation.text_tables import read_table, write_table
 
-IDENTITY_FILE = "tracker.json"
-FORMAT = 1
 BOX_COLUMNS = ("x", "y", "w", "h")
 MAX_REPETITIONS = 999
 """What three digits can number."""
@@ -87,7 +84,7 @@ class ResultStore:
     @property
     def is_ours(self) -> bool:
         """Whether ``trackcli eval`` wrote to the folder, rather than another toolkit."""
-        return (self.folder / IDENTITY_FILE).is_file()
+        return (self.folder / OWNER_FILE).is_file()
 
     @property
     def root(self) -> Path | None:
@@ -96,7 +93,8 @@ class ResultStore:
         Raises:
             InputDataError: if the note cannot be read.
         """
-        return _read_note(self.folder / IDENTITY_FILE).root if self.is_ours else None
+        owner = read_owner(self.folder)
+        return None if owner is None else owner.root
 
     @contextmanager
     def claimed(self, fingerprint: str, root: Path | None = None, *, replace: bool = False) -> Iterator[None]:
@@ -116,7 +114,7 @@ class ResultStore:
             CacheError: if the folder cannot be written to, or another process does so.
         """
         with only_writer(self.folder):
-            self._note_owner(_Note(fingerprint, root), replace=replace)
+            self._note_owner(Owner(fingerprint, root), replace=replace)
             yield
 
     def refuse_another(self, fingerprint: str, root: Path | None = None) -> None:
@@ -126,23 +124,14 @@ class ResultStore:
             UsageError: if the folder holds results of another tracker, or on other data that is still there.
             InputDataError: if the note cannot be read.
         """
-        objection = self._objection(_Note(fingerprint, root))
+        objection = self._objection(Owner(fingerprint, root))
         if objection is not None:
             raise UsageError(f"{self.folder} holds results {objection}, or replace them with --force")
 
-    def _objection(self, now: _Note) -> str | None:
+    def _objection(self, now: Owner) -> str | None:
         """Why results may not be added to those in the folder, and what to do."""
-        if not self.is_ours:
-            return None
-        noted = _read_note(self.folder / IDENTITY_FILE)
-        if noted.fingerprint != now.fingerprint:
-            return (
-                "of another tracker of this name; expected the same weights and precision as before; choose another "
-                "--output, name this one with --tracker NAME=FILE"
-            )
-        if noted.root is not None and now.root is not None and is_other_data(noted.root, now.root):
-            return f"on {noted.root}; expected results on {now.root}; choose another --output"
-        return None
+        noted = read_owner(self.folder)
+        return None if noted is None else noted.objection_to(now)
 
     def has(self, sequence: str, repetitions: int = 1) -> bool:
         """Whether the sequence is finished: its boxes are written last."""
@@ -257,63 +246,16 @@ class ResultStore:
         """What to do about a file that cannot be used."""
         return "correct it, or choose others with --sequences" if self.foreign else "track it again with --force"
 
-    def _note_owner(self, now: _Note, *, replace: bool) -> None:
+    def _note_owner(self, now: Owner, *, replace: bool) -> None:
         if not replace:
             self.refuse_another(now.fingerprint, now.root)
         elif self._objection(now) is not None:
             self._remove_results()
-        root = {} if now.root is None else {"root": str(now.root)}
-        content = {"format": FORMAT, "fingerprint": now.fingerprint, **root}
-        write_whole(self.folder / IDENTITY_FILE, (json.dumps(content) + "\n").encode())
+        write_owner(self.folder, now)
 
     def _remove_results(self) -> None:
         for path in (*self.folder.glob("*.txt"), *self.folder.glob("*/*.txt")):
             path.unlink()
-
-
-@dataclass(frozen=True)
-class _Note:
-    """What ``tracker.json`` says: whose results, on which data (not said by earlier builds)."""
-
-    fingerprint: str
-    root: Path | None
-
-
-def is_other_data(earlier: Path, now: Path) -> bool:
-    """Whether results on data in one place are not on that in another: unless it was moved, and the first is gone."""
-    return earlier != now and os.path.exists(earlier)  # noqa: PTH110  # no error where it is not to be seen
-
-
-def recognise_results(
-    folder: Path, sequences: Sequence[str], dataset: str, preferred: Layout = Layout.FLAT
-) -> ResultStore | None:
-    """Results as any toolkit writes them, in the layout in which a folder holds the most of the sequences.
-
-    Args:
-        folder: One tracker's results on one dataset.
-        sequences: Names of the sequences that are asked for.
-        dataset: The dataset's name: other toolkits call some of its sequences otherwise.
-        preferred: The layout of choice where two hold equally many.
-
-    Returns:
-        Where they are read; ``None`` if there are none of these sequences.
-    """
-    stores = [
-        ResultStore(folder, layout, foreign=True, names=_names_in_files(folder, layout, sequences, dataset))
-        for layout in Layout
-    ]
-    best = max(stores, key=lambda store: (sum(map(store.has, sequences)), store.layout is preferred))
-    return best if any(map(best.has, sequences)) else None
-
-
-def _names_in_files(folder: Path, layout: Layout, sequences: Sequence[str], dataset: str) -> dict[str, str]:
-    """The other names under which there are results of sequences that have none under their own."""
-    missing = [name for name in sequences if not layout.boxes(folder, name).is_file()]
-    found = {
-        name: [other for other in other_names(name, dataset) if layout.boxes(folder, other).is_file()]
-        for name in missing
-    }
-    return {name: others[0] for name, others in found.items() if others}
 
 
 def _write(path: Path, rows: Floats) -> None:
@@ -330,15 +272,3 @@ def _is_near(box_xywh: Floats, other_xywh: Floats, pixels: float) -> bool:
 
 def _show(box_xywh: Floats) -> str:
     return ",".join(f"{value:g}" for value in box_xywh)
-
-
-def _read_note(path: Path) -> _Note:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        root = content.get("root")
-        return _Note(str(content["fingerprint"]), None if root is None else Path(root))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputDataError(
-            f"{path} does not say whose results are beside it; expected what an earlier trackcli eval wrote there; "
-            "remove it to take them as they are"
-        ) from error

@@ -11,8 +11,10 @@ from trackcli_cache.errors import CacheError
 
 from trackcli.errors import InputDataError, UsageError
 from trackcli.evaluation.datasets import SequenceSet, evaluation_split, load_sequences
+from trackcli.evaluation.ownership import is_other_data
 from trackcli.evaluation.protocols import Measure, Protocol, find_protocol
-from trackcli.evaluation.results import ResultStore, is_other_data, recognise_results
+from trackcli.evaluation.recognition import recognise_results
+from trackcli.evaluation.results import ResultStore
 from trackcli.evaluation.runner import TrackerResult, read_results
 from trackcli.evaluation.variants import Variant, find_variant
 from trackcli.reporting.manifest import MANIFEST_FILE, Manifest, read_manifest

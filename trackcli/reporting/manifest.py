@@ -12,7 +12,7 @@ from typing import Any
 from trackcli_cache.files import write_whole
 
 from trackcli.errors import InputDataError
-from trackcli.evaluation.results import is_other_data
+from trackcli.evaluation.ownership import is_other_data
 
 MANIFEST_FILE = "evaluation.json"
 FORMAT = 1
