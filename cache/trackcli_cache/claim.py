@@ -92,7 +92,8 @@ def remove_cache(output: Path) -> None:
 def another_cache(output: Path, which: str) -> CacheFormatError:
     """The error about a folder that is taken."""
     return CacheFormatError(
-        f"{output} holds another cache {which}: its images, boxes, settings, --codec or --limit differ; "
+        f"{output} holds another cache {which}: its images, boxes, crop sizes (--template-size, "
+        "--search-size), --codec or --limit differ; "
         "choose another --output, or replace it with --force"
     )
 

@@ -41,6 +41,17 @@ def test_building_and_describing_a_cache(root, tmp_path):
     assert "absent      1\n" in described.stdout
 
 
+def test_a_cache_for_larger_crops_keeps_their_proportions(root, tmp_path):
+    built = trackcli("cache", "build", "--root", root, "-o", tmp_path / "cache", "--template-size", "254")
+    assert built.returncode == 0, built.stderr
+    described = trackcli("cache", "info", tmp_path / "cache", "--json")
+    settings = json.loads(described.stdout)["settings"]
+    assert (settings["template_size"], settings["search_size"]) == (254, 510)
+    assert (settings["template_shift"], settings["search_shift"]) == (8, 128)
+    other = trackcli("cache", "build", "--root", root, "-o", tmp_path / "cache")
+    assert other.returncode == 3 and "--template-size" in other.stderr
+
+
 def test_json_is_one_object_and_nothing_else(root, tmp_path):
     built = trackcli("cache", "build", "--root", root, "-o", tmp_path / "cache", "--json")
     content = json.loads(built.stdout)

@@ -65,6 +65,23 @@ def test_a_data_loaders_processes_give_what_threads_give(tiny_cache: CropCache, 
     subprocess.run(command, check=True, timeout=240)
 
 
+def test_crops_that_training_would_enlarge_are_told_with_the_command_that_helps(tiny_cache: CropCache) -> None:
+    said: list[str] = []
+    make_loader(planned("crop.template_size=127", "crop.search_size=255"), [tiny_cache], [1.0], warn=said.append)
+    assert not [text for text in said if "enlarged" in text]
+    make_loader(planned("crop.template_size=190", "crop.search_size=380"), [tiny_cache], [1.0], warn=said.append)
+    (enlarged,) = (text for text in said if "enlarged" in text)
+    assert f"{tiny_cache.path} are enlarged 1.50 times" in enlarged
+    assert enlarged.endswith("trackcli cache build --template-size 190 --search-size 380")
+
+
+def test_context_counts_when_crops_are_compared(tiny_cache: CropCache) -> None:
+    said: list[str] = []
+    wide = ("crop.template_size=254", "crop.context=1.5")  # four times the target's side in twice the pixels
+    make_loader(planned(*wide), [tiny_cache], [1.0], warn=said.append)
+    assert not [text for text in said if "enlarged" in text]
+
+
 def test_the_batches_of_two_ranks_are_the_halves_of_one(tiny_cache: CropCache) -> None:
     (whole,) = loader(tiny_cache).batches(2, 3)
     halves = [next(loader(tiny_cache, rank=rank, world=2).batches(2, 3)) for rank in (0, 1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from trackcli.cli.completion import completion_of
 if TYPE_CHECKING:
     from trackcli_cache.build import BuildReport
     from trackcli_cache.crops import Codec
+    from trackcli_cache.settings import TierSettings
 
     from trackcli.cli.console import Console
 
@@ -55,6 +57,20 @@ def build(
     codec: str = typer.Option(
         "jpeg", "--codec", metavar="NAME", help="jpeg, or raw: crops that need no decoding, 15 times as large."
     ),
+    template_size: int | None = typer.Option(
+        None,
+        "--template-size",
+        min=16,
+        metavar="PX",
+        help="Side of the largest template that training will cut; a larger one is enlarged.  [default: 127]",
+    ),
+    search_size: int | None = typer.Option(
+        None,
+        "--search-size",
+        min=32,
+        metavar="PX",
+        help="Side of the search region that goes with it.  [default: 255, or as much larger as the template]",
+    ),
     limit: int | None = typer.Option(None, "--limit", min=1, metavar="N", help="Only the first N annotated images."),
     force: bool = typer.Option(False, "--force", help="Replace the cache that is in the output folder."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object and nothing else."),
@@ -75,7 +91,14 @@ def build(
     console = Console(quiet=quiet or as_json, verbose=verbose)
     checked_codec, part = _codec(codec), _part(shard)
     if root is None:
-        given = {"--dataset": dataset, "--split": split, "--shard": shard, "--limit": limit}
+        given = {
+            "--dataset": dataset,
+            "--split": split,
+            "--shard": shard,
+            "--template-size": template_size,
+            "--search-size": search_size,
+            "--limit": limit,
+        }
         for option, value in given.items():
             if value is not None:
                 raise UsageError(
@@ -96,6 +119,7 @@ def build(
             report = build_cache(
                 reader,
                 output,
+                settings=_tiers(template_size, search_size),
                 codec=checked_codec,
                 split=split or _first_split(name),
                 limit=limit,
@@ -166,6 +190,21 @@ def _first_split(dataset: str) -> str | None:
     spec = installed().find_provided(DatasetSpec, dataset).spec
     assert isinstance(spec, DatasetSpec)
     return spec.splits[0] if spec.splits else None
+
+
+def _tiers(template_size: int | None, search_size: int | None) -> TierSettings:
+    """The tiers that hold such crops. What the augmentation needs around them grows with the scale."""
+    from trackcli_cache.settings import TierSettings
+
+    usual = TierSettings()
+    template = template_size or usual.template_size
+    scale = template / usual.template_size
+    return TierSettings(
+        template_size=template,
+        template_shift=math.ceil(usual.template_shift * scale),
+        search_size=search_size or math.ceil(usual.search_size * scale),
+        search_shift=math.ceil(usual.search_shift * scale),
+    )
 
 
 def _codec(name: str) -> Codec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,11 +16,15 @@ from trackcli_cache.batches_pairs import PairMaker
 from trackcli_cache.reader import CropCache
 
 from trackcli.composition.plan import Plan
+from trackcli.config.recipe import CropConfig
 from trackcli.config.sampling import SamplerConfig
 from trackcli.contracts.training import Batch
 from trackcli.training.appearance import appearance_of
 from trackcli.training.device_augment import augment_images
 from trackcli.training.sampler import crop_settings, make_sampler
+
+ENLARGED_UNSEEN = 1.1
+"""How much crops of a cache are enlarged without a word."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +144,22 @@ def make_pair_maker(
     plan: Plan, caches: Sequence[CropCache], weights: Sequence[float], *, warn: Callable[[str], None]
 ) -> PairMaker:
     """The plan's sampler and crops, without batches: see :func:`make_loader`."""
+    _warn_of_enlarging(plan.recipe.crop, caches, warn)
     sampler = make_sampler(plan, caches, weights, warn=warn)
     return PairMaker(caches, sampler, crop_settings(plan.recipe.crop, plan.sampler_config))
+
+
+def _warn_of_enlarging(crop: CropConfig, caches: Sequence[CropCache], warn: Callable[[str], None]) -> None:
+    target = crop.pixels_of_context / (1 + 2 * crop.context)  # side of a square one
+    for cache in caches:
+        tiers = cache.settings
+        enlarged = target / (tiers.template_size / (1 + 2 * tiers.context_amount))
+        if enlarged > ENLARGED_UNSEEN:
+            warn(
+                f"the crops in {cache.path} are enlarged {enlarged:.2f} times for this training, and blurred, as "
+                "tracked targets are not; build the cache again with trackcli cache build "
+                f"--template-size {math.ceil(tiers.template_size * enlarged)} --search-size {crop.search_size}"
+            )
 
 
 def to_host_batch(pairs: PairBatch) -> HostBatch:
