@@ -19,7 +19,8 @@ import trackcli
 from trackcli.engines.eager import optimised
 from trackcli.synth.sequences import make_sequence
 from trackcli.synth.settings import SceneSettings
-from trackcli.tracking.session import Image, Session
+from trackcli.tracking.inputs import Image
+from trackcli.tracking.session import Session
 from trackcli.tracking.timing import StageTimer
 from trackcli.tracking.tracker import Tracker
 

@@ -1,4 +1,4 @@
-"""Finishing what must not be cut in half when Ctrl-C or SIGTERM arrives."""
+"""Finishing what must not be cut in half when Ctrl-C, SIGTERM or SIGHUP arrives."""
 
 from __future__ import annotations
 
@@ -8,10 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""What ends a command in an orderly way: Ctrl-C, ``kill``, and a terminal or connection that is closed."""
+
+
+def leave_signals_to_parent() -> None:
+    """In a worker: Ctrl-C and a closed terminal reach the whole group of processes, and the parent acts on them."""
+    for number in ENDING:
+        if number != signal.SIGTERM:
+            signal.signal(number, signal.SIG_IGN)
+
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back for the length of a short block, then let them act.
+    """Hold the signals of ``ENDING`` back for the length of a short block, then let them act.
 
     Python raises KeyboardInterrupt as soon as a call into C returns, and with it would go what that call returned:
     for an encoder, packets that the rest of the video leans on. Outside the main thread, which alone receives
@@ -28,7 +38,7 @@ def signals_held() -> Iterator[None]:
 
 @contextmanager
 def signals_noted() -> Iterator[list[int]]:
-    """Note SIGINT and SIGTERM instead of acting on them; outside the main thread there are none to note.
+    """Note the signals of ``ENDING`` instead of acting on them; outside the main thread there are none to note.
 
     Yields:
         The numbers of those that came so far.
@@ -41,7 +51,9 @@ def signals_noted() -> Iterator[list[int]]:
     def remember(number: int, frame: FrameType | None) -> None:
         came.append(number)
 
-    previous = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    # What is ignored stays so: nohup has SIGHUP ignored.
+    noted = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, remember) for number in noted}
     try:
         yield came
     finally:

@@ -7,6 +7,10 @@ class CacheError(Exception):
     """Base of all errors that trackcli_cache raises on purpose."""
 
 
+class WriteError(CacheError):
+    """A file cannot be written: the disk is full, say."""
+
+
 class DatasetError(CacheError):
     """A dataset folder does not have the layout that its reader expects, or an annotation cannot be read."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from trackcli_cache.errors import CacheError
+from trackcli_cache.errors import CacheError, WriteError
 
 PART_SUFFIX = ".part"
 LOCK_NAME = ".lock"
@@ -22,7 +22,7 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
     No other file is touched, whatever its name.
 
     Raises:
-        CacheError: if it cannot be written (disk full, no permission); nothing is left behind.
+        WriteError: if it cannot be written (disk full, no permission); nothing is left behind.
     """
     publish(write_beside(path, content), path)
 
@@ -33,7 +33,7 @@ def write_beside(path: Path, content: bytes | memoryview) -> Path:
     The name is new every time: two processes that both believe to be the writer do not mix their bytes.
 
     Raises:
-        CacheError: if it cannot be written (disk full, no permission); nothing is left behind.
+        WriteError: if it cannot be written (disk full, no permission); nothing is left behind.
     """
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PART_SUFFIX}")
     _write_part(part, path, content)
@@ -44,7 +44,7 @@ def publish(part: Path, path: Path) -> None:
     """Give a written file its name, for good.
 
     Raises:
-        CacheError: if that fails; the part is removed.
+        WriteError: if that fails; the part is removed.
     """
     with _removed_on_failure(part, path):
         part.replace(path)
@@ -66,7 +66,7 @@ def _removed_on_failure(part: Path, path: Path) -> Iterator[None]:
     except BaseException as error:
         part.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise CacheError(
+            raise WriteError(
                 f"cannot write {path}: {error.strerror}; free some space or choose another --output"
             ) from error
         raise

@@ -55,7 +55,6 @@ def main(parent: int) -> None:
     Args:
         parent: Process id of the builder.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the builder ends its workers
     _die_with(parent)
     outgoing = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not mix with the messages

@@ -22,7 +22,12 @@ from trackcli_cache.worker import Advance, Failure
 TASKS_AHEAD = 2
 """Shards that a worker has at most, so that it never waits for the builder to read annotations."""
 
-_START = "import sys; sys.path[:] = {path!r}; from trackcli_cache.worker import main; main({parent})"
+# Ctrl-C, and a terminal that is closed, reach the whole group, while modules load too: the builder ends its workers.
+_START = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+    "hasattr(signal, 'SIGHUP') and signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+    "sys.path[:] = {path!r}; from trackcli_cache.worker import main; main({parent})"
+)
 _QUIET = {"OMP_NUM_THREADS": "1", "OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
 
 

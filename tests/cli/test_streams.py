@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from trackcli.cli.streams import say
 TRACKCLI = f"{sys.executable} -m trackcli"
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="closes descriptors through a POSIX shell")
+IGNORE_SIGHUP = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
 needs_full_device = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 
 
@@ -76,6 +78,44 @@ def test_a_full_stdout_is_one_line_on_stderr(clip: Path, command: str) -> None:
     assert result.stderr.startswith("error: ")
     assert "Traceback" not in result.stderr
     assert "internal error" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["--help", "plugins list", "plugins list --json", "presets show default"])
+def test_a_reader_that_has_seen_enough_is_no_error(clip: Path, command: str) -> None:
+    script = f"set -o pipefail; {TRACKCLI} {command} | true"
+    result = subprocess.run(["bash", "-c", script], cwd=clip, capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert "error" not in result.stderr
+
+
+def test_a_worker_that_is_gone_is_an_error_though_stdout_is_read() -> None:
+    script = "raise BrokenPipeError(32, 'Broken pipe')"
+    result = run_main_with(script)
+    assert result.returncode == 1
+    assert "Broken pipe" in result.stderr
+
+
+def run_main_with(script: str, *, before: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command line with a command that does this."""
+    lines = [
+        f"{before}import sys",
+        "from trackcli.cli import main",
+        "def command() -> None:",
+        f"    {script}",
+        "main.app.command('instead')(command)",
+        "sys.argv = ['trackcli', 'instead']",
+        "main.main()",
+    ]
+    return subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
+def test_what_nohup_ignores_stays_ignored() -> None:
+    script = "import signal; print(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN)"
+    usual, ignored = (run_main_with(script, before=before) for before in ("", f"{IGNORE_SIGHUP}; "))
+    assert (usual.stdout, ignored.stdout) == ("False\n", "True\n")
 
 
 def test_an_output_that_is_a_folder_is_refused_before_tracking(clip: Path) -> None:

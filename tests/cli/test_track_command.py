@@ -13,6 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
+from trackcli.cli.boxes import parse_inits
+from trackcli.cli.track import Outputs
+from trackcli.errors import UsageError
 from trackcli.video.sinks import VideoSink
 from trackcli.video.sources import open_source
 
@@ -242,6 +245,37 @@ def test_the_source_is_never_overwritten(clip, tmp_path):
     assert copy.read_bytes() == clip.read_bytes()
 
 
+def test_pictures_of_the_source_are_never_overwritten_by_responses(tmp_path):
+    (tmp_path / "img").mkdir()
+    frame = tmp_path / "img" / "000001.png"
+    cv2.imwrite(str(frame), np.zeros((120, 160, 3), np.uint8))
+    before = frame.read_bytes()
+    for source in (tmp_path / "img", frame, tmp_path / "img" / "*.png"):
+        done = run(source, "--init", BOX, "--save-response", tmp_path / "img", "--force")
+        assert done.returncode == 2
+        assert f"folder '{frame.parent}' is where frames are read from" in done.stderr
+    assert frame.read_bytes() == before
+
+
+def test_the_file_behind_init_is_never_overwritten(clip, tmp_path):
+    truth = tmp_path / "groundtruth.txt"
+    truth.write_text(f"{BOX}\n{BOX}\n")
+    done = run(clip, "--init", truth, "-o", truth, "--force")
+    assert done.returncode == 2
+    assert f"output '{truth}' is what --init reads" in done.stderr
+    assert truth.read_text() == f"{BOX}\n{BOX}\n"
+
+
+def test_a_file_that_another_run_began_meanwhile_is_not_overwritten(tmp_path):
+    outputs = Outputs(tmp_path / "boxes.csv", None, None, csv_on_stdout=False)
+    targets = parse_inits([BOX], print)
+    outputs.check("clip.mp4", targets, overwrite=False)
+    (tmp_path / "boxes.csv").touch()
+    with pytest.raises(UsageError, match="exists; choose another name"):
+        outputs.refuse_existing(overwrite=False)
+    outputs.refuse_existing(overwrite=True)
+
+
 def test_two_outputs_cannot_have_one_name(clip, tmp_path):
     video = tmp_path / "out.mp4"
     done = run(clip, "--init", BOX, "-o", video, "--save-video", tmp_path / "." / "out.mp4")
@@ -256,7 +290,7 @@ def test_probable_corners_get_a_hint(clip, untrained_tracker):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no way to send these signals to one process")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_an_interrupted_run_leaves_whole_lines_and_a_video_that_plays(
     long_clip, tmp_path, untrained_tracker, number, code
 ):
@@ -264,7 +298,7 @@ def test_an_interrupted_run_leaves_whole_lines_and_a_video_that_plays(
     arguments = command(long_clip, "--init", BOX, "--tracker", untrained_tracker, "-o", boxes, "--save-video", video)
     with subprocess.Popen(arguments, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) as running:
         wait_for_lines(running, boxes, 12)
-        running.send_signal(number)
+        running.send_signal(getattr(signal, number))
         _, errors = running.communicate(timeout=30)
     assert running.returncode == code, errors
     assert f"stopped early; what was tracked so far: {boxes}, {video}" in errors

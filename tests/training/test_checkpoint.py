@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trackcli.errors import InputDataError
+from trackcli.errors import InputDataError, TrackcliError
 from trackcli.training.checkpoint import load_latest, read_state, remove_leftovers, save_checkpoint, write_state
 
 
@@ -97,7 +97,7 @@ def test_a_full_disk_is_one_line_and_the_one_before_stands(tmp_path: Path, monke
 
     save_checkpoint(tmp_path, 1, {"value": torch.tensor(1)}, keep=1)
     monkeypatch.setattr("trackcli.training.checkpoint.os.fsync", no_space)
-    with pytest.raises(InputDataError, match=r"cannot write .*: No space left on device; make room, then go on with"):
+    with pytest.raises(TrackcliError, match=r"cannot write .*: No space left on device; make room, then go on with"):
         save_checkpoint(tmp_path, 2, {"value": torch.tensor(2)}, keep=1)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-00000001.pt"]
 

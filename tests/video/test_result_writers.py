@@ -43,6 +43,11 @@ def test_json_lines_have_an_object_per_frame_and_target(tmp_path):
     assert json.loads(text) == {"frame": 7, "time": 0.28, "target": "кот", "box": [0, 0, 2, 3.123], "score": 0.25}
 
 
+def test_a_score_that_is_not_known_is_null_in_json(tmp_path):
+    text = write(tmp_path / "out.jsonl", ["1"], [frame(0, [0, 0, 2, 3], scores=[float("nan")])])
+    assert json.loads(text, parse_constant=pytest.fail)["score"] is None
+
+
 @pytest.mark.parametrize("name", ["a,b", 'say "cat"', "=1+1", "[red]"])
 def test_names_survive_csv(tmp_path, name):
     text = write(tmp_path / "out.csv", [name], [frame(0, [0, 0, 1, 1])])

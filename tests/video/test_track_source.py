@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from trackcli.errors import InputDataError, ShapeError
+from trackcli.errors import InputDataError, ShapeError, TrackcliError
 from trackcli.tracking.run import track_source
 from trackcli.tracking.timing import StageTimer
 from trackcli.video.frames import Frame
@@ -118,3 +118,15 @@ def test_a_tracker_that_forgets_a_target_is_found_out():
 
     with pytest.raises(ShapeError, match=r"returned boxes \(0, 4\) and scores \(0,\); expected \(1, 4\) and \(1,\)"):
         list(track_source(frames(1, 1), Forgetful(), BOX))
+
+
+def test_an_answer_that_is_no_box_names_the_frame():
+    class Diverged(Drifting):
+        def update(self, image_rgb):
+            super().update(image_rgb)
+            return Seen(self.boxes if self.updates < 2 else self.boxes * np.nan, self.scores)
+
+    running = track_source(frames(1, 1, 1), Diverged(), BOX)
+    next(running), next(running)
+    with pytest.raises(TrackcliError, match=r"the tracker answered nan,nan,nan,nan in frame 2; expected x0,y0,x1,y1"):
+        next(running)

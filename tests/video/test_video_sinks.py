@@ -209,3 +209,9 @@ def test_no_other_file_is_touched(tmp_path):
     write(tmp_path / "out.mp4", [numbered(1)])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "out.mp4.part", "out.part.mp4"]
     assert (tmp_path / "out.part.mp4").read_text() == (tmp_path / "out.mp4.part").read_text() == "precious"
+
+
+def test_pictures_too_large_for_the_codec_are_not_blamed_on_the_folder(tmp_path):
+    with pytest.raises(UsageError, match=r"H\.264 takes sides of at most 16384 pixels"):
+        VideoSink(tmp_path / "out.mp4", 25, (16386, 16))
+    assert not list(tmp_path.iterdir())

@@ -32,11 +32,13 @@ class InitBox:
         name: The name given, or the target's number from 1.
         box_xywh: x, y, w, h in pixels of the first frame, top-left, 0-based.
         given: What to call the box in messages.
+        file: Where it was read from; ``None`` if it was typed.
     """
 
     name: str
     box_xywh: BoxXywh
     given: str
+    file: Path | None = None
 
 
 def parse_inits(values: Sequence[str], note: Tell) -> tuple[InitBox, ...]:
@@ -100,7 +102,7 @@ def _parse_init(value: str, number: str, note: Tell) -> InitBox:
     else:
         name = number
     if _is_file(value):
-        return InitBox(name, *_box_from_file(Path(value), note))
+        return InitBox(name, *_box_from_file(Path(value), note), file=Path(value))
     given = f"--init {value}"
     numbers = _parse_numbers(value)
     if numbers is None:

@@ -9,7 +9,7 @@ import sys
 import traceback
 
 import typer
-from trackcli_cache.errors import CacheError
+from trackcli_cache.errors import CacheError, WriteError
 
 from trackcli.cli.streams import say
 from trackcli.errors import TrackcliError
@@ -21,7 +21,7 @@ EXIT_USAGE = 2
 EXIT_INPUT = 3
 EXIT_PLUGIN = 4
 EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
+INTERRUPTED, TERMINATED = "interrupted", "terminated"
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
 
@@ -43,7 +43,15 @@ _LONG_WORD = re.compile(r"(\S{200})\S{400,}(\S{40})")
 
 
 class Terminated(BaseException):
-    """Raised in the main thread when SIGTERM arrives, so that commands save what they have."""
+    """Raised in the main thread when SIGTERM or SIGHUP arrives, so that commands save what they have.
+
+    Attributes:
+        exit_code: 128 and the signal's number, as shells have it.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.exit_code = 128 + signum
 
 
 def exit_code_of(error: BaseException) -> int:
@@ -51,10 +59,10 @@ def exit_code_of(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return EXIT_INTERRUPTED
     if isinstance(error, Terminated):
-        return EXIT_TERMINATED
+        return error.exit_code
     if isinstance(error, typer.TyperException):
         return int(getattr(error, "exit_code", EXIT_USAGE))
-    if _opencv_failure(error):
+    if _opencv_failure(error) or isinstance(error, WriteError):
         return EXIT_INTERNAL
     if isinstance(error, CacheError) or _is_unusable_file(error) or _circle_of_links(error):
         return EXIT_INPUT
@@ -71,21 +79,23 @@ def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
     if as_json and say(json.dumps({"error": message, "exit_code": code}), sys.stdout):
         return code
     # What typer raises for a bare ``trackcli`` is the help, no fault.
-    is_plain = code in {EXIT_INTERRUPTED, EXIT_TERMINATED} or message.startswith("Usage: ")
+    is_plain = message in {INTERRUPTED, TERMINATED} or message.startswith("Usage: ")
     say(message if is_plain else f"error: {message}", sys.stderr)
     return code
 
 
 def _message(error: BaseException, code: int) -> str:
-    if code in {EXIT_INTERRUPTED, EXIT_TERMINATED}:
-        return "interrupted" if code == EXIT_INTERRUPTED else "terminated"
+    if isinstance(error, Terminated):
+        return TERMINATED
+    if code == EXIT_INTERRUPTED:
+        return INTERRUPTED
     if isinstance(error, typer.TyperException):
         text = error.format_message()
         return redact(strip_control_characters(text)) if text.startswith("Usage: ") else one_line(text)
     if known := _known_cause(error):
         return known
     text = one_line(str(error)) or type(error).__name__
-    foreseen = isinstance(error, TrackcliError) or code not in {EXIT_INTERNAL, EXIT_PLUGIN}
+    foreseen = isinstance(error, TrackcliError | CacheError) or code not in {EXIT_INTERNAL, EXIT_PLUGIN}
     return text if foreseen else _unforeseen(f"{type(error).__name__}: {text}", plugin_behind(error))
 
 

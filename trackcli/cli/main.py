@@ -5,6 +5,7 @@ Commands import torch, OpenCV, h5py and numpy inside their functions: ``trackcli
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from types import FrameType
@@ -16,6 +17,7 @@ from trackcli.cli.errors import EXIT_INTERRUPTED, Terminated, report
 from trackcli.cli.extra import GroupWithExtraCommands
 from trackcli.cli.notices import show_version_warnings_as_lines
 from trackcli.cli.report import report as report_command
+from trackcli.cli.streams import reader_is_gone, silence
 
 app = typer.Typer(
     name="trackcli",
@@ -68,23 +70,44 @@ def _root(
     """Follow an object through a video; train, evaluate and compose single-object trackers from plugins."""
 
 
-def _on_sigterm(signum: int, frame: FrameType | None) -> None:
-    raise Terminated
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise Terminated(signum)
+
+
+def _catch_signals() -> None:
+    """SIGTERM and SIGHUP end a command as Ctrl-C does; what is ignored stays so, as nohup wants it."""
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminate)
 
 
 def main() -> None:
     """Run the command line; exit codes are documented in ``docs/architecture.md``."""
-    signal.signal(signal.SIGTERM, _on_sigterm)
+    _catch_signals()
     show_version_warnings_as_lines()
     try:
         code = app(standalone_mode=False) or 0
         if code == EXIT_INTERRUPTED:  # typer turns Ctrl-C into this code and says nothing
             raise KeyboardInterrupt
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BaseException as error:  # the one place where every error becomes a line and an exit code
-        if isinstance(error, SystemExit):
+        broken = _broken_pipe(error)
+        if isinstance(error, SystemExit) and broken is None:
             raise
-        code = report(error, as_json="--json" in sys.argv, debug="--debug" in sys.argv)
+        if broken is not None and reader_is_gone(sys.stdout):  # has seen enough: no fault
+            silence(sys.stdout)
+            code = 0
+        else:
+            code = report(broken or error, as_json="--json" in sys.argv, debug="--debug" in sys.argv)
     sys.exit(code)
+
+
+def _broken_pipe(error: BaseException) -> OSError | None:
+    """The broken pipe that an error is, or for which typer ends the program without a word: stdout's, or a worker's."""
+    cause = error.__context__ if isinstance(error, SystemExit) else error
+    return cause if isinstance(cause, OSError) and cause.errno == errno.EPIPE else None
 
 
 if __name__ == "__main__":

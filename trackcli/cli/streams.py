@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from contextlib import suppress
 from typing import TextIO
 
@@ -26,6 +27,18 @@ def say(text: str, stream: TextIO | None) -> bool:
         silence(stream)
         return False
     return True
+
+
+def reader_is_gone(stream: TextIO | None) -> bool:
+    """Whether a stream is a pipe that nobody reads any more."""
+    if stream is None or not hasattr(select, "poll"):  # Windows tells only when something is written
+        return stream is not None
+    poller = select.poll()
+    try:
+        poller.register(stream.fileno(), 0)  # errors are told without being asked for
+    except (OSError, ValueError):
+        return False
+    return bool(poller.poll(0))
 
 
 def silence(stream: TextIO) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from trackcli.cli.boxes import InitBox, check_boxes, parse_inits
 from trackcli.cli.completion import completion_of
 from trackcli.cli.console import Console
 from trackcli.cli.errors import Terminated
+from trackcli.cli.listing import print_json
 from trackcli.cli.streams import silence
 from trackcli.errors import InputDataError, UsageError
 from trackcli.tracking.timing import StageTimer
@@ -99,8 +99,8 @@ def track(
     console = Console(quiet=quiet or as_json, verbose=verbose)
     targets = parse_inits(init, console.note)
     responses = _responses(save_response, with_data=response_data)
-    outputs = _Outputs(output, save_video, responses, csv_on_stdout=output is None and not as_json)
-    outputs.check(source, len(targets), overwrite=force)
+    outputs = Outputs(output, save_video, responses, csv_on_stdout=output is None and not as_json)
+    outputs.check(source, targets, overwrite=force)
 
     from trackcli.foreign.loading import load_video_tracker
     from trackcli.host.trackers import default_tracker
@@ -114,11 +114,13 @@ def track(
         loaded = load_video_tracker(tracker or default_tracker(), device=device, precision=precision)
         console.detail(f"tracker '{loaded.name}' on {loaded.device}")
         outputs.check_tracker(loaded)
+        outputs.refuse_existing(overwrite=force)
         run = _Run(loaded, targets, StageTimer())
         try:
             _follow(run, frames, outputs, console, strict=strict)
             if as_json:
-                print(json.dumps(run.summary(outputs)), flush=True)
+                print_json(run.summary(outputs))
+                sys.stdout.flush()
         except BrokenPipeError:
             silence(sys.stdout)
             return
@@ -150,7 +152,7 @@ def _responses(folder: Path | None, *, with_data: bool) -> _Responses | None:
 
 
 @dataclass(frozen=True)
-class _Outputs:
+class Outputs:
     """Where results go.
 
     Attributes:
@@ -165,22 +167,22 @@ class _Outputs:
     responses: _Responses | None
     csv_on_stdout: bool
 
-    def check(self, source: str, target_count: int, *, overwrite: bool) -> None:
+    def check(self, source: str, targets: Sequence[InitBox], *, overwrite: bool) -> None:
         """Refuse names that cannot be written, before any work is done.
 
         Raises:
-            UsageError: for a file that exists, a folder, an unknown suffix, a missing folder, the source itself, one
+            UsageError: for a file that exists, a folder, an unknown suffix, a missing folder, what is read from, one
                 name for two outputs, or a stdout that is closed.
         """
         from trackcli.video.outputs import find_sink
-        from trackcli.video.sources import is_read_by
+        from trackcli.video.sources import is_read_by, is_read_from
 
         if self.csv_on_stdout and sys.stdout is None:
             raise UsageError(
                 "stdout is closed and there is no -o; expected a place for the boxes, such as -o boxes.csv"
             )
         if self.results is not None:
-            find_sink(self.results, target_count)
+            find_sink(self.results, len(targets))
         if self.video is not None:
             from trackcli.video.sinks import check_video_path
 
@@ -192,15 +194,27 @@ class _Outputs:
                 raise UsageError(f"output '{path}' has no folder to be in; create '{path.parent}' first")
             if is_read_by(path, source):
                 raise UsageError(f"output '{path}' is the source itself; choose another name")
+            if any(target.file is not None and _is_same(path, target.file) for target in targets):
+                raise UsageError(f"output '{path}' is what --init reads; choose another name")
             if path.is_dir():
                 raise UsageError(
                     f"output '{path}' is a folder; expected the name of a file, such as '{path / path.name}'"
                 )
+        self.refuse_existing(overwrite=overwrite)
+        if self.responses is not None:
+            if is_read_from(self.responses.folder, source):
+                raise UsageError(f"folder '{self.responses.folder}' is where frames are read from; choose another")
+            _check_folder(self.responses.folder, overwrite=overwrite)
+
+    def refuse_existing(self, *, overwrite: bool) -> None:
+        """Refuse files that are there; asked again before the first frame, since another run may have begun.
+
+        Raises:
+            UsageError: for a file that exists.
+        """
+        for path in filter(None, (self.results, self.video)):
             if path.exists() and not overwrite:
                 raise UsageError(f"output '{path}' exists; choose another name, or add --force to overwrite it")
-
-        if self.responses is not None:
-            _check_folder(self.responses.folder, overwrite=overwrite)
 
     def check_tracker(self, tracker: VideoTracker) -> None:
         """Refuse what this tracker cannot give.
@@ -222,6 +236,10 @@ class _Outputs:
         folder = f"responses in {self.responses.folder}" if self.responses else None
         named = filter(None, (boxes, str(self.video) if self.video else None, folder))
         return ", ".join(named) or "nothing was to be written"
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    return path.exists() and other.exists() and path.samefile(other)
 
 
 def _check_folder(folder: Path, *, overwrite: bool) -> None:
@@ -267,7 +285,7 @@ class _Run:
         stages = {"decode": around.pop("decode", 0.0), **self.tracker.timer.milliseconds(), **around}
         return {stage: round(duration, 3) for stage, duration in stages.items()}
 
-    def summary(self, outputs: _Outputs) -> dict[str, Any]:
+    def summary(self, outputs: Outputs) -> dict[str, Any]:
         """What ``--json`` prints."""
         return {
             "frames": self.frames,
@@ -290,7 +308,7 @@ class _Run:
             yield {"target": name, "box": [round(number, 3) for number in box], "score": round(score, 4)}
 
 
-def _follow(run: _Run, source: FrameSource, outputs: _Outputs, console: Console, *, strict: bool) -> None:
+def _follow(run: _Run, source: FrameSource, outputs: Outputs, console: Console, *, strict: bool) -> None:
     """Track every frame and write it down; outputs are closed however this ends."""
     import numpy as np
 
@@ -308,7 +326,7 @@ def _follow(run: _Run, source: FrameSource, outputs: _Outputs, console: Console,
             progress.update(task, advance=1, rate=f"{run.fps:.1f} fps")
 
 
-def _open_writers(run: _Run, source: FrameSource, outputs: _Outputs, stack: ExitStack) -> list[FrameWriter]:
+def _open_writers(run: _Run, source: FrameSource, outputs: Outputs, stack: ExitStack) -> list[FrameWriter]:
     """Functions that take a tracked frame, one per output; ``stack`` closes what is behind them."""
     from trackcli.video.images import IMAGES_PER_SECOND
     from trackcli.video.outputs import SinkContext, open_output

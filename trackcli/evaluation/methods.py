@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -16,6 +15,7 @@ from trackcli.errors import TrackcliError
 from trackcli.evaluation.datasets import EvaluationSequence
 from trackcli.evaluation.one_pass import Tracker, run_tracker
 from trackcli.evaluation.results import Trajectory
+from trackcli.signals import leave_signals_to_parent
 from trackcli.tracking.timing import StageTimer
 
 _AHEAD_PER_JOB = 2
@@ -164,7 +164,7 @@ _worker: list[OneByOne] = []  # a worker process has one tracker; this is how th
 
 
 def _begin_worker(make_tracker: Callable[[], Tracker]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to act on
+    leave_signals_to_parent()
     _worker[:] = [OneByOne(make_tracker())]
     use_one_thread()
 

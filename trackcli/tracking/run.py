@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from trackcli.errors import InputDataError, ShapeError
+from trackcli.errors import InputDataError, ShapeError, TrackcliError
 from trackcli.tracking.timing import StageTimer
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def track_source(
     Raises:
         ShapeError: if ``boxes_xywh`` is not ``(B, 4)``, or the tracker returns another number of targets.
         InputDataError: with ``strict``, at a frame that cannot be read.
+        TrackcliError: if the tracker answers NaN or infinity.
     """
     boxes_xyxy = _xyxy_from_xywh(boxes_xywh)
     timer = timer or StageTimer()
@@ -109,7 +110,7 @@ def track_source(
                 )
             scores = np.zeros(len(boxes_xyxy))
         elif started:
-            boxes_xyxy, scores = _measure(tracker, frame.image, len(boxes_xyxy))
+            boxes_xyxy, scores = _measure(tracker, frame, len(boxes_xyxy))
         else:
             tracker.start(frame.image, np.array(boxes_xywh, dtype=np.float64))
             scores = np.ones(len(boxes_xyxy))
@@ -117,10 +118,9 @@ def track_source(
         yield TrackedFrame(frame.index, frame.time_s, frame.image, boxes_xyxy, scores)
 
 
-def _measure(
-    tracker: FollowsTargets, image: NDArray[np.uint8], count: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    measured = tracker.update(image)
+def _measure(tracker: FollowsTargets, frame: Frame, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    assert frame.image is not None
+    measured = tracker.update(frame.image)
     # Copies: a tracker may reuse its arrays, and results outlive the next frame.
     boxes_xyxy = np.array(measured.boxes_xyxy, dtype=np.float64)
     scores = np.array(measured.scores, dtype=np.float64)
@@ -129,6 +129,13 @@ def _measure(
             f"the tracker returned boxes {boxes_xyxy.shape} and scores {scores.shape}; "
             f"expected ({count}, 4) and ({count},)"
         )
+    for box_xyxy in boxes_xyxy:
+        if not np.isfinite(box_xyxy).all():
+            given = ",".join(f"{value:g}" for value in box_xyxy)
+            raise TrackcliError(
+                f"the tracker answered {given} in frame {frame.index}; expected x0,y0,x1,y1 in numbers; its weights or "
+                "a plugin in it are damaged: try another with --tracker"
+            )
     return boxes_xyxy, scores
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trackcli.errors import InputDataError
+from trackcli.errors import InputDataError, TrackcliError
 
 PATTERN = f"checkpoint-{'[0-9]' * 8}.pt"
 PART_SUFFIX = ".part"
@@ -27,7 +27,7 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], *, keep: int
     """Write ``checkpoint-<step>.pt`` and drop all but it, the last ``keep`` and the one of the ``best`` step.
 
     Raises:
-        InputDataError: if it cannot be written; the ones before stand.
+        TrackcliError: if it cannot be written; the ones before stand.
     """
     path = checkpoint_path(folder, step)
     write_state(path, {"step": step, **state})
@@ -45,7 +45,7 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
     """Write tensors and plain data with a checksum: under the name there is nothing, the old file, or all of the new.
 
     Raises:
-        InputDataError: if it cannot be written.
+        TrackcliError: if it cannot be written.
     """
     partial = path.with_name(path.name + PART_SUFFIX)
     try:
@@ -57,8 +57,8 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
         _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError
         partial.unlink(missing_ok=True)
-        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise InputDataError(f"cannot write {path}: {reason}; make room, then go on with --resume") from error
+        reason = error.strerror if isinstance(error, OSError) else "the disk is full, or files may not grow so large"
+        raise TrackcliError(f"cannot write {path}: {reason}; make room, then go on with --resume") from error
 
 
 def read_state(path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -171,7 +172,7 @@ def _json_lines(frame: TrackedFrame, names: Sequence[str]) -> str:
                 "time": round(frame.time_s, 6),
                 "target": name,
                 "box": [round(value, 3) for value in box_xywh],
-                "score": round(score, 4),
+                "score": round(score, 4) if math.isfinite(score) else None,  # JSON has no NaN
             },
             ensure_ascii=False,
         )

@@ -24,6 +24,9 @@ _ENCODERS = ("libx264", "h264", "libopenh264")
 _TICKS_PER_SECOND = 90_000  # divides evenly by 24, 25, 30, 60 and (×1001) their NTSC relatives
 _BT709 = 1  # the number that H.264 and FFmpeg give to ITU-R BT.709, for matrix, primaries and transfer alike
 
+LARGEST_SIDE = 16384
+"""Pixels; libx264 takes no more."""
+
 
 class VideoSink:
     """An H.264 video: yuv420p, even size, index at the front (fast start), frame times kept.
@@ -65,9 +68,15 @@ class VideoSink:
             self._open.start_encoding()
         except (av.error.FFmpegError, OSError) as error:
             self._part.unlink(missing_ok=True)
+            too_large = max(self._size_wh) > LARGEST_SIDE
+            remedy = (
+                f"H.264 takes sides of at most {LARGEST_SIDE} pixels; make the pictures smaller, or leave the video out"
+                if too_large
+                else "choose a folder that exists and is writable"
+            )
             raise UsageError(
                 f"video '{path}' of {self._size_wh[0]}x{self._size_wh[1]} pixels cannot be written: "
-                f"{getattr(error, 'strerror', error)}; choose a folder that exists and is writable"
+                f"{getattr(error, 'strerror', error)}; {remedy}"
             ) from error
 
     def _add_stream(self, encoder: str) -> Any:

@@ -76,10 +76,20 @@ def is_camera(source: str) -> bool:
 
 def is_read_by(path: Path, source: str) -> bool:
     """Whether a file is what frames are read from: the source itself, or one of what its pattern matches."""
-    if not path.is_file() or is_url(source):
-        return False
+    return path.is_file() and any(path.samefile(each) for each in _named_by(source))
+
+
+def is_read_from(folder: Path, source: str) -> bool:
+    """Whether frames are read from files in a folder: it is the source, or what the source names lies in it."""
+    return folder.is_dir() and any(folder.samefile(each) or folder.samefile(each.parent) for each in _named_by(source))
+
+
+def _named_by(source: str) -> list[Path]:
+    """What is there of what a source names: itself, or what its pattern matches."""
+    if is_url(source):
+        return []
     named = [Path(source)] if _exists(Path(source)) else [Path(match) for match in _matches(source)]
-    return any(_exists(each) and path.samefile(each) for each in named)
+    return [path for path in named if _exists(path)]
 
 
 def _matches(pattern: str) -> list[str]:
