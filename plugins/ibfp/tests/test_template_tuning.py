@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,13 +10,14 @@ import torch
 from torch import Tensor
 from trackcli_ibfp.config_online import TemplateTuningConfig
 from trackcli_ibfp.solvers import hinge_residual
-from trackcli_ibfp.template_tuning import TemplateTuning
+from trackcli_ibfp.template_tuning import TemplateTuning, _change
 from trackcli_ibfp.views import shown_views
 
 import trackcli
 from trackcli.builtin.labels.points import gaussian_map
 from trackcli.contracts.context import StartContext
 from trackcli.contracts.state import Kernel
+from trackcli.errors import FitError
 from trackcli.testing import Scene, synthetic_clip
 from trackcli.tracking.tracker import Tracker
 
@@ -57,7 +59,7 @@ def start_context(tracker: Tracker) -> StartContext:
 
 @torch.no_grad()
 def literal_loss(link: TemplateTuning, context: StartContext, kernel: Kernel) -> Tensor:
-    """Mean over views and candidates of the squared hinge, and the relative change of the kernel."""
+    """Mean over views and candidates of the squared hinge, and the relative change of the kernel's leaves."""
     total = []
     for shown in shown_views(context, link.views):
         candidates = context.detect(kernel, context.branch(shown.crops), shown.boxes_xyxy)
@@ -70,7 +72,7 @@ def literal_loss(link: TemplateTuning, context: StartContext, kernel: Kernel) ->
     moved = torch.zeros(len(total[0]))
     for name, leaf in context.kernel.items():
         for row in range(len(leaf)):
-            moved[row] += ((kernel[name][row] - leaf[row]).norm() / leaf[row].norm()) ** 2
+            moved[row] += ((kernel[name][row] - leaf[row]).norm() / leaf[row].norm()) ** 2 / len(context.kernel)
     return torch.stack(total).mean(dim=0) + link.config.keep * moved
 
 
@@ -86,6 +88,31 @@ def test_the_loss_falls_or_the_row_stays_as_it_was(tracker: Tracker, settings: d
         assert stayed or after[row] < before[row]
     if settings["steps"] == 3:
         assert (after < before).any()
+
+
+def test_steps_that_are_too_long_are_halved_until_they_lower_the_loss(tracker: Tracker) -> None:
+    """The first step is 16 times the kernel's norm: only shorter ones can help."""
+    context = start_context(tracker)
+    too_long, halved = (TemplateTuning(TemplateTuningConfig(rate=16.0, steps=steps, keep=0.01)) for steps in (1, 14))
+    before = literal_loss(halved, context, context.kernel)
+    assert torch.equal(literal_loss(too_long, context, too_long.adapt(context)), before)
+    assert (literal_loss(halved, context, halved.adapt(context)) < before).all()
+
+
+def test_the_weight_of_the_kernels_change_does_not_depend_on_the_number_of_its_leaves() -> None:
+    first = {"a": torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))}
+    moved = {"a": 1.1 * first["a"]}
+    alone = _change(moved, first)
+    torch.testing.assert_close(alone, torch.full((2,), 0.01))
+    torch.testing.assert_close(_change({**moved, "b": moved["a"]}, {**first, "b": first["a"]}), alone)
+
+
+@pytest.mark.parametrize("keep", [0.0, 1.0])
+def test_a_head_whose_score_has_no_gradient_is_refused_with_what_to_do(tracker: Tracker, keep: float) -> None:
+    context = start_context(tracker)
+    without = replace(context, detect=torch.no_grad()(context.detect))
+    with pytest.raises(FitError, match=r"this head's has none .*; use another head, .* or leave template-tuning out"):
+        TemplateTuning(TemplateTuningConfig(keep=keep)).adapt(without)
 
 
 def test_without_steps_the_kernel_is_the_matchers(tracker: Tracker) -> None:

@@ -160,8 +160,14 @@ class TemplateTuningConfig(PostprocessorConfig):
     """
 
     steps: int = Field(default=5, ge=0, le=1000, description="Gradient steps")
-    rate: float = Field(default=0.02, gt=0, description="Length of a step, as a share of the kernel's norm")
-    keep: float = Field(default=1.0, ge=0, description="Weight of the relative squared change of the kernel")
+    rate: float = Field(
+        default=0.02,
+        gt=0,
+        description="Length of a step, as a share of the kernel's norm; half as long after a failure",
+    )
+    keep: float = Field(
+        default=1.0, ge=0, description="Weight of the relative squared change of the kernel, the mean over its leaves"
+    )
     sigma: float = Field(default=0.25, gt=0, description="Width of the label, as a share of the box's sides")
     tau: float = Field(default=0.05, gt=0, lt=1, description="Label under which a low score costs nothing")
     views: Literal["full", "few"] = Field(default="few", description="Copies of the first frame: 30 or 10")
