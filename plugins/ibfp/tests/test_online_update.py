@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -31,6 +31,7 @@ from trackcli_ibfp.views import View, shown_views, transformed, view_features, v
 
 import trackcli
 from trackcli.contracts.levels import Level
+from trackcli.contracts.predictions import Selection
 from trackcli.contracts.shapes import LevelShape
 from trackcli.contracts.state import State
 from trackcli.errors import FitError
@@ -115,13 +116,13 @@ def test_sampling_reads_cells_and_between_them() -> None:
     torch.testing.assert_close(sample_at(response, GRID, outside)[0, 0], response[0, 2, 0])
 
 
-def composed(**settings: Any) -> Tracker:
+def composed(*, behind: Sequence[Mapping[str, Any]] = (), **settings: Any) -> Tracker:
     return trackcli.compose(
         preset="siamrpn-pp",
         backbone={"name": "resnet18", "depth": 3, "max_stride": 16},
         matcher={"name": "dw-xcorr", "levels": ["layer2"], "channels": 16, "template_cells": 4},
         head={"name": "rpn", "hidden": 16, "scale": 4.0},
-        postprocessor=[{**SMALL, **settings}, {"name": "select"}, {"name": "clip"}],
+        postprocessor=[{**SMALL, **settings}, {"name": "select"}, *behind, {"name": "clip"}],
         crop={"template_size": 64, "search_size": 128},
         device="cpu",
     )
@@ -232,6 +233,34 @@ def test_in_a_session_samples_are_remembered_and_the_filter_learns_every_third_f
     learned = [not torch.equal(one, two) for one, two in pairwise(filters)]
     assert learned == [frame % 3 == 0 or was_hard for frame, was_hard in enumerate(hard, start=1)]
     assert counts == [10, 11, 12, 13, 14]
+
+
+@torch.no_grad()
+def test_a_row_that_holds_the_last_box_learns_nothing(tracker: Tracker) -> None:
+    """Even where a hard negative was seen; a box that was only rounded is the last one still."""
+    link, scene = link_of(tracker), Scene(synthetic_clip(), tracker.plan.recipe.crop)
+    started = scene.start(tracker.model)
+    state, context = started.links["online-update"], scene.context(tracker.model, started)
+    before = {name: leaf.clone() for name, leaf in state.items()}
+    every = torch.ones(len(scene.rows), dtype=torch.bool)
+    moves = torch.tensor([0.001, 2.0, 0.0])[:, None]
+    boxes_xyxy = started.boxes_xyxy + moves
+    ones, index = torch.ones(len(every)), torch.zeros(len(every), dtype=torch.int64)
+    selection = Selection(boxes_xyxy, ones, ones, boxes_xyxy, index, {HARD_NEGATIVE: every})
+    after = link.update(state, selection, context, every)
+    assert (after[COUNT] - before[COUNT]).tolist() == [0, 1, 0]
+    for name, leaf in before.items():
+        assert torch.equal(after[name][[0, 2]], leaf[[0, 2]])
+    assert not torch.equal(after["filter"][1], before["filter"][1])
+
+
+def test_in_a_session_that_holds_every_frame_nothing_is_learnt() -> None:
+    held, clip = composed(behind=[{"name": "hold", "threshold": 1.0}], distractor=1.0, lost_below=0.0), synthetic_clip()
+    held.start(clip.frames[0], clip.boxes_xywh[0])
+    before = {name: leaf.clone() for name, leaf in state_of(held).items()}
+    for frame in clip.frames[1:5]:
+        np.testing.assert_allclose(held.update(frame).boxes_xywh[0], clip.boxes_xywh[0], atol=1e-3)
+    assert all(torch.equal(state_of(held)[name], leaf) for name, leaf in before.items())
 
 
 def test_targets_and_batches_do_not_influence_one_another(tracker: Tracker) -> None:

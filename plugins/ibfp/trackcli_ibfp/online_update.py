@@ -46,6 +46,9 @@ SAMPLES, LABELS, WEIGHTS, COUNT = "samples", "labels", "weights", "count"
 ONLINE_PEAK, OFFLINE_PEAK = "online_peak", "offline_peak"
 _MEMORY = (SAMPLES, LABELS, WEIGHTS, COUNT, ONLINE_PEAK, OFFLINE_PEAK)
 
+HELD = 0.01
+"""Pixels. A box that is nearer to the last one was held; links behind ``hold`` may round it."""
+
 LEAST_PEAK = 0.05
 """A score that is lower on the first frame's target says nothing; it is not raised further."""
 
@@ -148,10 +151,19 @@ class OnlineUpdate(CandidateLink):
         return rows if bool(rows.any()) else None
 
     def update(self, state: State, selection: Selection, context: Context, rows: Tensor) -> State:
-        """Remember the frame; where it is time, or a hard negative was seen, let the filter learn. In place."""
+        """Remember the frame; where it is time, or a hard negative was seen, let the filter learn. In place.
+
+        Rows that still have the last box are left out: ATOM learns from where the target was found, and a box that a
+        link holds says where it was, not where it is.
+
+        Source: Danelljan et al. 2019 (ATOM), public code: no sample of a frame in which the target was not found.
+        """
         assert context.geometry is not None and context.frame_index is not None  # while tracking they are there
         config, initial = self.config, VIEWS[self.config.views]
-        which = rows.nonzero()[:, 0]
+        moved = (selection.boxes_xyxy - context.geometry.previous_boxes_xyxy).abs().amax(dim=1) > HELD
+        which = (rows & moved).nonzero()[:, 0]
+        if not len(which):
+            return state
         level = self.level(context.search.features)
         boxes_xyxy = context.geometry.crop_map.to_crop(selection.boxes_xyxy)[which]
         is_hard = selection.flags[HARD_NEGATIVE][which] != 0
