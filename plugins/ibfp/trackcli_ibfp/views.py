@@ -20,7 +20,7 @@ EXPANSION = 2
 """Views are cut out of a region so many times as large, so that turning and shifting shows more of the frame."""
 
 RANDOM_SHIFT = 1 / 3
-"""Largest random shift of every view but the first, in sides of the target."""
+"""Largest random shift of views that are turned, mirrored or blurred, in halves of the search region's side."""
 
 _FULL_TURNS = (5, -5, 10, -10, 20, -20, 30, -30, 45, -45, -60, 60)
 _FULL_BLURS = ((2.0, 0.2), (0.2, 2.0), (3.0, 1.0), (1.0, 3.0), (2.0, 2.0))
@@ -35,7 +35,7 @@ class View:
     """One changed copy.
 
     Attributes:
-        shift: Along x and y, in sides ``sqrt(w · h)`` of the target.
+        shift: Along x and y, in halves of the search region's side.
         turn: Degrees.
         mirror: Left and right change places.
         blur: Standard deviations along x and y in pixels; 0: none.
@@ -50,15 +50,16 @@ class View:
 
 
 def views_of(kind: Literal["full", "few"], seed: int) -> tuple[View, ...]:
-    """The views, the unchanged one first; every other one is shifted a little at random.
+    """The views, the unchanged one first; those that are turned, mirrored or blurred are also shifted at random.
 
-    Source: Danelljan et al. 2019 (ATOM), public parameters.
+    ``few`` is a choice of ours; one of its views is shifted at random and nothing else.
+
+    Source: Danelljan et al. 2019 (ATOM), public parameters and code.
     """
     chance = random.Random(seed)
 
-    def near(shift: tuple[float, float] = (0.0, 0.0)) -> tuple[float, float]:
-        x, y = (chance.uniform(-RANDOM_SHIFT, RANDOM_SHIFT) for _ in shift)
-        return shift[0] + x, shift[1] + y
+    def near() -> tuple[float, float]:
+        return chance.uniform(-RANDOM_SHIFT, RANDOM_SHIFT), chance.uniform(-RANDOM_SHIFT, RANDOM_SHIFT)
 
     turns = _FULL_TURNS if kind == "full" else (15, -15)
     blurs = _FULL_BLURS if kind == "full" else ((2.0, 2.0),)
@@ -66,7 +67,7 @@ def views_of(kind: Literal["full", "few"], seed: int) -> tuple[View, ...]:
     changed = [View(near(), mirror=True)]
     changed += [View(near(), turn=turn) for turn in turns]
     changed += [View(near(), blur=blur) for blur in blurs]
-    changed += [View(near(shift)) for shift in shifts]
+    changed += [View(shift) for shift in shifts]
     changed += [View(keep=1 - DROPPED)] * _DROPOUTS[kind]
     plain = [View()] if kind == "full" else [View(), View(near())]
     return (*plain, *changed)
@@ -95,13 +96,12 @@ def shown_views(context: StartContext, views: tuple[View, ...]) -> Iterator[Show
     _, in_crop = centers_and_sizes(context.template.boxes_xyxy)
     scale = (sizes_wh / in_crop).mean(dim=1)  # image pixels per crop pixel, in template and search crop alike
     region = context.crop(square_windows(centers_xy, scale * size * EXPANSION), size * EXPANSION)
-    sides = in_crop.prod(dim=1).sqrt()
+    middle = torch.full_like(in_crop, size / 2)
     for view in views:
         if view.keep < 1:
             continue
-        shift_xy = sides.unsqueeze(1) * sides.new_tensor(view.shift)
+        shift_xy = middle * middle.new_tensor(view.shift)
         crops = blurred(transformed(region, shift_xy, view, size), view.blur)
-        middle = torch.full_like(shift_xy, size / 2)
         yield Shown(view, crops, boxes_from_centers(middle + shift_xy, in_crop))
 
 
