@@ -79,6 +79,18 @@ def test_the_pyramid_ends_at_stride_8(backbone: dict[str, object], width: int) -
     assert tuple(matched.levels["layer2"].classification.shape) == (1, width, 36, 36)
 
 
+def test_search_regions_of_five_times_the_targets_area_compose_with_their_template_cells() -> None:
+    """The target has 288 / sqrt(5) = 128.8 pixels: 16.1, 8 and 4 cells at strides 8, 16 and 32."""
+    given = ["crop.context_size=128.8", "matcher.template_cells=[17,9,5]"]
+    ibfp = plan(complete({"preset": "ibfp"}, installed(), given).recipe, installed())
+    assert (ibfp.recipe.crop.search_size / ibfp.recipe.crop.pixels_of_context) ** 2 == pytest.approx(5, rel=1e-3)
+    with torch.device("meta"):
+        model = build_model(ibfp)
+        seen = model.branch(torch.zeros(1, 3, 288, 288))
+        matched = model.matcher(model.embed(seen).kernel, seen)
+    assert tuple(matched.levels["layer2"].classification.shape) == (1, 128, 36, 36)
+
+
 @pytest.mark.parametrize("head, loss", [("rpn", "rpn"), ("point", "point")])
 def test_the_pyramid_stands_in_front_of_other_heads(head: str, loss: str) -> None:
     other = planned(matcher={"name": "ibu-pyramid"}, head={"name": head})

@@ -16,9 +16,10 @@ IBFP: dict[str, Any] = {
         {"name": "hold", "threshold": 0.25},  # A: where the target is not found, position and size stay
         {"name": "clip"},
     ],
-    # A: a side of 5 sqrt(w h); for the area that the paper names, context_size = 128.8.
+    # A: a side of 5 sqrt(w h); for the area that the paper names, context_size = 128.8 and template_cells = [17, 9, 5].
     "crop": {"template_size": 288, "search_size": 288, "context": 0.0, "context_size": 57.6},
-    "sampler": {  # A: search regions move by up to 4.5 sides of the target and grow by up to e^±0.25
+    # c, both: ±1.67 sides of the target and ±25 %; ATOM's are ±2.25 sides, which is shift 129.6, and e^(0.5 · normal).
+    "sampler": {
         "template": {"shift": 0, "scale": 0.0},
         "search": {"shift": 96, "scale": 0.25, "blur": 0.2, "color": 0.2},
     },
@@ -53,7 +54,7 @@ IBFP_SMALL: dict[str, Any] = {
         {"name": "clip"},
     ],
     "crop": {"template_size": 224, "search_size": 224, "context": 0.0, "context_size": 44.8},
-    "sampler": {
+    "sampler": {  # the same sides and shares
         "template": {"shift": 0, "scale": 0.0},
         "search": {"shift": 75, "scale": 0.25, "blur": 0.2, "color": 0.2},
     },
