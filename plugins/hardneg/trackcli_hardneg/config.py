@@ -15,7 +15,7 @@ from trackcli.errors import FitError
 class FcosConfig(HeadConfig):
     """Per cell: background or target, centre-ness, and the distances to the box's four sides; levels are added.
 
-    Source: Zhang and Zhang 2020, section 3.2, equations 1, 4, 5 and 9.
+    Source: Zhang and Zhang 2020, section 3.2, equations 1, 4 and 5; section 3.5, equation 9.
     """
 
     predicts: ClassVar[str] = "points"
@@ -107,7 +107,8 @@ class EmphasisConfig(LossConfig):
     embedding: int = Field(default=256, ge=1, le=4096, description="Length of the vectors")
     probe: bool = Field(
         default=False,
-        description="Whether only the two convolutions learn: to measure features that no emphasis has shaped",
+        description="Whether only the two convolutions learn: to measure features that no emphasis has shaped. The "
+        "tracker learns what it would without, but where the norm of all gradients together exceeds train.clip",
     )
 
     @model_validator(mode="after")

@@ -57,7 +57,7 @@ class FcosHead(Head):
     values, so that the sum stays in the range of its parts. A cell stands for the point that the matcher's ``offset``
     says, which corrects equation 2: with 25 cells of stride 8 in a crop of 255, cell x lies at 31.5 + 8x.
 
-    Source: Zhang and Zhang 2020, section 3.2.
+    Source: Zhang and Zhang 2020, section 3.2; section 3.5, equation 9.
     """
 
     def __init__(self, config: FcosConfig, matches: Mapping[str, MatchShape], levels: Mapping[str, LevelShape]) -> None:
