@@ -113,6 +113,7 @@ def plan(recipe: Recipe, registry: Registry) -> Plan:
     for loss in losses:
         _check_loss(loss, head, head_config, registry)
         _as(loss.config, LossConfig).check(adjusted)
+        _as(loss.config, LossConfig).check_head(head_config)
     for link in links:
         _as(link.config, PostprocessorConfig).check(levels, recipe.crop.search_sizes)
     return Plan(

@@ -104,6 +104,13 @@ class LossConfig(ComponentConfig):
             FitError: saying what the loss needs.
         """
 
+    def check_head(self, head: HeadConfig) -> None:
+        """Accept or refuse the settings of a head whose predictions it takes.
+
+        Raises:
+            FitError: naming the settings that disagree.
+        """
+
 
 class PostprocessorConfig(ComponentConfig):
     """A candidate link, selection or track link."""

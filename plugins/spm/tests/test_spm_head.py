@@ -175,6 +175,22 @@ def test_settings_that_do_not_fit_are_named_as_the_person_writes_them() -> None:
         SeriesParallelLossConfig(coarse={"name": "rpn", "gamma": 1})
 
 
+@pytest.mark.parametrize("settings", [POINT, ('loss.series-parallel.coarse="rpn"',)], ids=["its head's", "named"])
+def test_weights_of_equation_1_are_refused_where_the_coarse_stage_has_another_loss(settings: tuple[str, ...]) -> None:
+    assert planned(*settings, "loss.series-parallel.coarse_box_weight=2")  # as it is anyway
+    name, weights = ("point", "weight, giou_weight, l1_weight") if settings == POINT else ("rpn", "weight, box_weight")
+    with pytest.raises(FitError) as refused:
+        planned(*settings, "loss.series-parallel.coarse_box_weight=3")
+    assert str(refused.value) == (
+        "loss.series-parallel.coarse_box_weight = 3 weighs a term of the loss for anchors, but the coarse stage has "
+        f"loss {name!r}; leave it at 2 and set a weight of that loss ({weights}): --set 'loss.series-parallel.coarse="
+        f'{{name = "{name}", {weights.rpartition(" ")[2]} = …}}\''
+    )
+    with pytest.raises(FitError, match="coarse_score_weight = 0 weighs a term"):
+        planned(*settings, "loss.series-parallel.coarse_score_weight=0")
+    assert planned("loss.series-parallel.coarse_box_weight=3")
+
+
 def test_levels_that_the_backbone_lacks_are_refused_before_anything_is_built() -> None:
     with pytest.raises(
         FitError, match=r"head\.levels names 'conv3', which the backbone does not give; it gives: layer"

@@ -200,12 +200,12 @@ def point_output() -> PointOutput:
 @pytest.mark.parametrize("named", [True, False])
 def test_a_coarse_head_without_anchors_has_its_own_loss_on_generalised_pairs(generalised: bool, named: bool) -> None:
     pairs, coarse = batch(), point_output()
-    settings: dict[str, Any] = {"coarse": {"name": "point", "l1_weight": 0.5}} if named else {}
+    settings: dict[str, Any] = {"coarse": {"name": "point", "l1_weight": 0.5, "weight": 3.0}} if named else {}
     terms = loss(generalised=generalised, **settings)(outputs(coarse, regions(), "point"), pairs)
     config = PointLossConfig(l1_weight=0.5) if named else PointLossConfig()
     seen = generalised_pairs(pairs) if generalised else pairs
     own = PointLoss(config, {})(replace(outputs(coarse, None), predictions=Predictions(coarse)), seen)
-    wanted = {f"coarse_{name}": value for name, value in own.items()}
+    wanted = {f"coarse_{name}": (3 if named else 1) * value for name, value in own.items()}  # times its own weight
     assert terms.keys() == {*wanted, "fine_classification", "fine_box"}
     for name, value in wanted.items():
         torch.testing.assert_close(terms[name], value)

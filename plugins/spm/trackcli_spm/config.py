@@ -18,6 +18,9 @@ from trackcli.host.specs import HeadSpec, LossSpec
 KIND = "series-parallel"
 DEFAULT_COARSE = "rpn"
 
+ANCHORS = "anchors"
+"""What coarse heads predict whose terms equation 1 weighs."""
+
 
 class CoarseHead(Part):
     """The head of the coarse stage, with its settings beside its name."""
@@ -180,8 +183,8 @@ class SeriesParallelLossConfig(LossConfig):
     )
     positives: int = Field(default=16, ge=1, description="Coarse: most positive anchors per pair")
     anchors: int = Field(default=64, ge=2, description="Coarse: most anchors per pair")
-    coarse_score_weight: float = Field(default=1.0, ge=0, description="λ₁")
-    coarse_box_weight: float = Field(default=2.0, ge=0, description="λ₂")
+    coarse_score_weight: float = Field(default=1.0, ge=0, description="λ₁; another coarse loss has weights of its own")
+    coarse_box_weight: float = Field(default=2.0, ge=0, description="λ₂; another coarse loss has weights of its own")
     fine_score_weight: float = Field(default=1.0, ge=0, description="λ₃")
     fine_box_weight: float = Field(default=1.0, ge=0, description="λ₄")
     coarse: Annotated[CoarseLoss | None, BeforeValidator(_coarse_loss)] = Field(
@@ -189,3 +192,52 @@ class SeriesParallelLossConfig(LossConfig):
         description="Another loss for the coarse stage, with its settings beside its name; unset: the one above for "
         "anchors, for another coarse head that head's own",
     )
+
+    def check_head(self, head: HeadConfig) -> None:
+        """Refuse λ₁ and λ₂ that would weigh nothing: equation 1 has them for the terms of anchors.
+
+        Raises:
+            FitError: naming the weights of the coarse stage's loss.
+        """
+        other = self._other_coarse(head)
+        for name in ("coarse_score_weight", "coarse_box_weight"):
+            value, usual = getattr(self, name), type(self).model_fields[name].default
+            if other and value != usual:
+                weights = _weights_of(other)
+                raise FitError(
+                    f"loss.series-parallel.{name} = {value:g} weighs a term of the loss for anchors, but the coarse "
+                    f"stage has loss {other!r}; leave it at {usual:g} and set a weight of that loss "
+                    f"({', '.join(weights)}): "
+                    f"--set 'loss.series-parallel.coarse={{name = \"{other}\", {weights[-1]} = …}}'"
+                )
+
+    def _other_coarse(self, head: HeadConfig) -> str:
+        """Name of the loss that the coarse stage has in place of that for anchors; empty: none."""
+        if self.coarse is not None:
+            return self.coarse.name
+        if not isinstance(head, SeriesParallelConfig) or head.coarse.config().predicts == ANCHORS:
+            return ""
+        return default_coarse_loss(head.coarse.name)
+
+
+def default_coarse_loss(head: str) -> str:
+    """Name of the first default loss of a coarse head.
+
+    Raises:
+        FitError: for a head that has none.
+    """
+    registry = installed()
+    entry = registry.find_provided(HeadSpec, head)
+    assert isinstance(entry.spec, HeadSpec)
+    if not entry.spec.default_losses:
+        raise FitError(
+            f"head {head!r} names no loss of its own; expected one for the coarse stage, e.g. "
+            "--set loss.series-parallel.coarse=point"
+        )
+    return registry.own_name(LossSpec, entry.spec.default_losses[0], entry.distribution)
+
+
+def _weights_of(loss: str) -> list[str]:
+    """The settings of a loss that weigh its terms."""
+    fields = installed().find(LossSpec, loss).load_config_class().model_fields
+    return [name for name in fields if name.endswith("weight")]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from trackcli.builtin.labels.anchors import AnchorAssigner, AnchorLabels, encode_deltas
+from trackcli.config.component import LossConfig
 from trackcli.contracts.components import Loss
 from trackcli.contracts.counting import masked_mean
 from trackcli.contracts.predictions import AnchorOutput
@@ -16,8 +18,8 @@ from trackcli.contracts.shapes import LevelShape
 from trackcli.contracts.training import Batch, Outputs
 from trackcli.errors import FitError
 from trackcli.host.registry import installed
-from trackcli.host.specs import HeadSpec, LossSpec
-from trackcli_spm.config import SeriesParallelLossConfig
+from trackcli.host.specs import LossSpec
+from trackcli_spm.config import SeriesParallelLossConfig, default_coarse_loss
 from trackcli_spm.outputs import Regions, SeriesParallelOutput
 
 
@@ -41,15 +43,18 @@ class SeriesParallelLoss(Loss):
         self.adjusted = dict(adjusted)
         self.assigner = AnchorAssigner(config.positive_iou, config.negative_iou, config.positives, config.anchors)
         self.coarse: Loss | None = None
+        self.coarse_weight = 1.0
         if config.coarse is not None:
+            inner = config.coarse.config()
             factory = installed().find(LossSpec, config.coarse.name).load_factory()
-            self.coarse = _usable(factory(config.coarse.config(), adjusted), config.coarse.name)
-        self._defaults: dict[str, Loss] = {}
+            self.coarse = _usable(factory(inner, adjusted), config.coarse.name)
+            self.coarse_weight = inner.weight
+        self._defaults: dict[str, tuple[Loss, float]] = {}
 
     def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Terms ``coarse_classification``, ``coarse_box``, ``fine_classification``, ``fine_box``.
 
-        A coarse head with a loss of its own has that one's terms, after ``coarse_``.
+        A coarse head with a loss of its own has that one's terms after ``coarse_``, with its weight, not λ₁ and λ₂.
         """
         output: SeriesParallelOutput = outputs.predictions.output
         terms = self._coarse_terms(output, outputs, batch)
@@ -67,10 +72,10 @@ class SeriesParallelLoss(Loss):
                 "coarse_classification": self.config.coarse_score_weight * classification,
                 "coarse_box": self.config.coarse_box_weight * box,
             }
-        loss = self.coarse or self._default_loss(output.coarse_head)
+        loss, weight = (self.coarse, self.coarse_weight) if self.coarse else self._default_loss(output.coarse_head)
         seen = generalised_pairs(batch) if self.config.generalised else batch
         found = loss(replace(outputs, predictions=output.coarse), seen)
-        return {f"coarse_{name}": value for name, value in found.items()}
+        return {f"coarse_{name}": weight * value for name, value in found.items()}
 
     def _anchor_terms(self, output: AnchorOutput, batch: Batch) -> tuple[Tensor, Tensor]:
         labels = self.labels(output.anchors_xyxy.float(), batch)
@@ -88,26 +93,19 @@ class SeriesParallelLoss(Loss):
             return self.assigner.assign_to_any(anchors_xyxy, batch.objects_xyxy.float(), wanted, batch.sample_ids)
         return self.assigner.assign(anchors_xyxy, batch.search_boxes_xyxy.float(), batch.positive, batch.sample_ids)
 
-    def _default_loss(self, head: str) -> Loss:
-        """The first default loss of a coarse head, made when it is first needed: only then is the head known."""
+    def _default_loss(self, head: str) -> tuple[Loss, float]:
+        """The default loss of a coarse head and its weight, made when first needed: only then is the head known."""
         if head not in self._defaults:
-            registry = installed()
-            entry = registry.find_provided(HeadSpec, head)
-            assert isinstance(entry.spec, HeadSpec)
-            if not entry.spec.default_losses:
-                raise FitError(
-                    f"head {head!r} names no loss of its own; expected one for the coarse stage, e.g. "
-                    "--set loss.series-parallel.coarse=point"
-                )
-            name = registry.own_name(LossSpec, entry.spec.default_losses[0], entry.distribution)
-            spec = registry.find(LossSpec, name)
-            loss = _usable(spec.load_factory()(spec.load_config_class()(), self.adjusted), name)
+            name = default_coarse_loss(head)
+            spec = installed().find(LossSpec, name)
+            inner = cast(LossConfig, spec.load_config_class()())
+            loss = _usable(spec.load_factory()(inner, self.adjusted), name)
             if next(loss.parameters(), None) is not None:
                 raise FitError(
                     f"loss {name!r} has parameters of its own, which must be there from the start; name it with "
                     f"--set loss.series-parallel.coarse={name}"
                 )
-            self._defaults[head] = loss
+            self._defaults[head] = loss, inner.weight
         return self._defaults[head]
 
 
