@@ -84,6 +84,17 @@ def test_its_settings_are_those_of_section_4() -> None:
     assert (normalisation.channels, normalisation.scale, normalisation.mean) == ("bgr", 1.0, (104.0, 117.0, 123.0))
 
 
+def test_the_links_have_the_public_codes_settings() -> None:
+    links = planned().recipe.postprocessor
+    assert {link.name: link.settings for link in links} == {
+        "cosine-window": {"influence": 0.5, "span": 1.0},
+        "select": {},
+        "smooth-size": {"rate": 0.5},
+        "hold": {"threshold": 0.2},
+        "clip": {},
+    }
+
+
 def test_the_public_codes_form_is_settings_alone() -> None:
     code = planned(
         "backbone.groups=2",

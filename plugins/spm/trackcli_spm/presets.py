@@ -42,8 +42,8 @@ SPM_TRACKER: dict[str, Any] = {
             "fine_box_weight": 1.0,
         }
     ],
-    "postprocessor": [  # influence, rate and threshold: C; no penalty of scale
-        {"name": "cosine-window", "influence": 0.5},
+    "postprocessor": [  # influence, span, rate and threshold: C; no penalty of scale
+        {"name": "cosine-window", "influence": 0.5, "span": 1.0},
         {"name": "select"},
         {"name": "smooth-size", "rate": 0.5},
         {"name": "hold", "threshold": 0.2},
