@@ -117,6 +117,38 @@ def test_resuming_needs_neither_recipe_nor_data_again(train: TrainCommand, clip_
     assert facts["data"] == {"cache": {"weight": 0.5, "records": facts["data"]["cache"]["records"]}}
 
 
+def test_resume_refuses_a_folder_without_a_run_and_writes_nothing(
+    train: TrainCommand, clip_cache: Path, tmp_path: Path
+) -> None:
+    done = train("--resume", "-o", "runs/frist", "--steps", 9, code=2)
+    assert done.stderr == (
+        "error: no run in runs/frist (there is no config.toml); expected the folder of the run to go on with, "
+        "or --data or a recipe such as --preset too, to begin one there\n"
+    )
+    train("--resume", "-o", "runs/frist", "--dry-run", code=2)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter-1.tex").write_text("precious")
+    done = train(*SMALL, "--data", clip_cache, "--resume", "-o", "thesis", code=2)
+    assert done.stderr == (
+        "error: -o thesis is not empty and holds no run (no config.toml, recipe or checkpoint); "
+        "expected the folder of the run to go on with, or a new one\n"
+    )
+    assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter-1.tex"]
+
+
+@pytest.mark.parametrize("left", [(), (".lock", "recipe.json.0a1b2c3d.part")], ids=["no folder", "killed at once"])
+def test_a_script_that_always_resumes_begins_the_run_that_it_describes(
+    train: TrainCommand, clip_cache: Path, tmp_path: Path, left: tuple[str, ...]
+) -> None:
+    for name in left:
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run" / name).touch()
+    words = (*SMALL, "--data", clip_cache, "--batch", 2, "--resume", "-o", "run", "--steps")
+    assert "nothing to resume: starting at step 0" in train(*words, 1).stderr
+    assert "resuming at step 1" in train(*words, 2).stderr
+
+
 def test_a_run_is_not_emptied_of_the_tracker_it_starts_from(
     train: TrainCommand, clip_cache: Path, tmp_path: Path
 ) -> None:

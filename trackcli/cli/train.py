@@ -115,7 +115,7 @@ def train(
     Example: trackcli train --matcher dw-xcorr --head rpn --data caches/mine -o runs/first
     """
     from trackcli.cli.recipe_options import option_layers, with_epochs, with_smoke_settings
-    from trackcli.cli.train_run import TrainOptions
+    from trackcli.cli.train_run import TrainOptions, check_resumable
     from trackcli.composition.defaults import complete_layers
     from trackcli.composition.plan import plan
     from trackcli.errors import UsageError
@@ -134,6 +134,8 @@ def train(
         raise UsageError("--dry-run, --overfit and --print-config exclude one another; give one of them")
     named = {"backbone": backbone, "matcher": matcher, "head": head, "sampler": sampler}
     own = option_layers(preset, config, named, {"loss": loss, "postprocessor": postprocessor})
+    if resume and output is not None:
+        check_resumable(output, described=bool(data or own or init_from))
     going_on = resume and output is not None and (output / CONFIG_FILE).is_file()
     layers = [*_below(own, settings, init_from, output if going_on else None), *own]
     if epochs is not None and steps is None:

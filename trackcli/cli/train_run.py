@@ -35,6 +35,47 @@ class TrainOptions:
     as_json: bool
 
 
+def check_resumable(folder: Path, *, described: bool) -> None:
+    """Refuse to begin another training where ``--resume`` was to go on with one.
+
+    A job's script may say ``--resume`` every time: with data or a recipe beside it, it may begin in a new folder.
+
+    Args:
+        folder: The run folder.
+        described: Whether data or a recipe were named.
+
+    Raises:
+        UsageError: if the folder holds no run, and holds something else or nothing says what to begin.
+    """
+    from trackcli.cli.train import CONFIG_FILE
+    from trackcli.errors import UsageError
+
+    if (folder / CONFIG_FILE).is_file():
+        return
+    if not described:
+        raise UsageError(
+            f"no run in {folder} (there is no {CONFIG_FILE}); expected the folder of the run to go on with, "
+            "or --data or a recipe such as --preset too, to begin one there"
+        )
+    if _is_foreign(folder):
+        raise UsageError(
+            f"-o {folder} is not empty and holds no run (no {CONFIG_FILE}, recipe or checkpoint); "
+            "expected the folder of the run to go on with, or a new one"
+        )
+
+
+def _is_foreign(folder: Path) -> bool:
+    """Whether a folder holds something, but neither a run nor what is left of one that was killed at its beginning."""
+    from trackcli_cache.files import LOCK_NAME, PART_SUFFIX
+
+    from trackcli.training.checkpoint import PATTERN
+    from trackcli.training.setup import RECIPE_FILE
+
+    if not folder.is_dir() or (folder / RECIPE_FILE).is_file() or any(folder.glob(PATTERN)):
+        return False
+    return any(path.name != LOCK_NAME and path.suffix != PART_SUFFIX for path in folder.iterdir())
+
+
 def run_training(completed: Completed, planned: Plan, options: TrainOptions, console: Console) -> None:
     """Train, alone or as one of the processes that ``torchrun`` started."""
     from contextlib import nullcontext
