@@ -37,6 +37,15 @@ def test_the_printed_recipe_is_valid_input_and_prints_itself(tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([hostile.name, "printed.toml"])
 
 
+def test_a_preset_beside_a_whole_recipe_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text("complete = true\n", encoding="utf-8")
+    done = trackcli("train", "--preset", "fast", "--config", "recipe.toml", "--print-config", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: --preset fast has no effect: --config recipe.toml is a whole recipe; leave one of them out\n",
+    )
+
+
 def test_in_json_recipe_and_origins_are_one_object(tmp_path: Path) -> None:
     done = trackcli("train", "--head", "rpn", "--set", "loss.rpn.weight=2", "--print-config", "--json", cwd=tmp_path)
     content = json.loads(done.stdout)

@@ -107,9 +107,14 @@ def test_resuming_needs_neither_recipe_nor_data_again(train: TrainCommand, clip_
     save_file(weights.state_dict(), tmp_path / "backbone.safetensors")
     words = (*SMALL, "--data", f"{clip_cache}=0.5", "--batch", 2, "--steps", 2, "-o", "run", "--init-backbone")
     train(*words, "backbone.safetensors")
+    done = train("--resume", "--force", "-o", "run", code=2)
+    assert done.stderr == (
+        "error: --resume and --force exclude one another; give --resume to go on, or --force to start over\n"
+    )
     done = train("--resume", "-o", "run", "--steps", 4, "--json")
     assert json.loads(done.stdout)["steps"] == 4
-    assert "resuming at step 2" in done.stderr and "without weights" not in done.stderr
+    assert "resuming at step 2" in done.stderr and "weights to start from" not in done.stderr
+    assert "without weights" not in done.stderr
     config = tomllib.loads((tmp_path / "run" / "config.toml").read_text(encoding="utf-8"))
     assert (config["matcher"]["channels"], config["train"]["batch"], config["train"]["steps"]) == (16, 2, 4)
     facts = read_header(tmp_path / "run" / "tracker.safetensors").provenance
@@ -190,8 +195,10 @@ def test_a_run_killed_before_its_first_step_goes_on_from_the_weights_it_was_give
     train(*words, "-o", "killed", "--set", "train.keep=9")
     for later in ("checkpoint-00000002.pt", "metrics.jsonl"):
         (tmp_path / "killed" / later).unlink()
-    done = train("--resume", "-o", "killed")
-    assert "resuming at step 0" in done.stderr
+    done = train("--resume", "-o", "killed", "--init-from", "first")
+    assert (
+        "resuming at step 0\nweights to start from are not loaded again: the run goes on with its own\n" in done.stderr
+    )
     whole, resumed = (load_file(tmp_path / run / "tracker.safetensors") for run in ("whole", "killed"))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert read_header(tmp_path / "killed" / "tracker.safetensors").provenance["init_from"] == "first"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trackcli.config.layers import read_config_file
 from trackcli.config.origins import COMPLETE, COMPONENTS, Layer
+from trackcli.errors import UsageError
 
 if TYPE_CHECKING:
     from trackcli.composition.files import TrackerFile
@@ -29,10 +30,15 @@ def option_layers(
 
     Raises:
         ConfigError: for a file that cannot be used.
+        UsageError: for a preset below a whole recipe, which says all that a preset would.
     """
+    configs = [Layer(f"--config {file}", read_config_file(file)) for file in files]
+    whole = [layer.origin for layer in configs if layer.data.get(COMPLETE) is True]
+    if preset and whole:
+        raise UsageError(f"--preset {preset} has no effect: {whole[0]} is a whole recipe; leave one of them out")
     return [
         *([Layer(f"--preset {preset}", {"preset": preset})] if preset else []),
-        *(Layer(f"--config {file}", read_config_file(file)) for file in files),
+        *configs,
         *(Layer(f"--{kind} {name}", {kind: {"name": name}}) for kind, name in named.items() if name),
         *(
             Layer(" ".join(f"--{kind} {name}" for name in names), {kind: [{"name": name} for name in names]})

@@ -130,6 +130,8 @@ def train(
         return
     if resume and output is None and not print_config:
         raise UsageError("--resume without -o; expected the folder of the run to go on with, e.g. -o runs/first")
+    if resume and force:
+        raise UsageError("--resume and --force exclude one another; give --resume to go on, or --force to start over")
     if sum((dry_run, overfit is not None, print_config)) > 1:
         raise UsageError("--dry-run, --overfit and --print-config exclude one another; give one of them")
     named = {"backbone": backbone, "matcher": matcher, "head": head, "sampler": sampler}

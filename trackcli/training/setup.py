@@ -122,6 +122,8 @@ def set_up(
     if resume and run.resume():
         run.provenance.update(_started_from(folder))
         note(f"resuming at step {run.step}")
+        if initial != InitialWeights():
+            note("weights to start from are not loaded again: the run goes on with its own")
     else:
         if resume:
             note("nothing to resume: starting at step 0")
