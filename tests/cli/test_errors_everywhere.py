@@ -84,6 +84,28 @@ def test_wrong_usage_is_2_and_bad_input_3_in_one_line_and_nothing_on_stdout(fold
 
 
 @pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "--init-from", ""), "--init-from is empty; expected a value, or no --init-from at all"),
+        (("train", "--preset="), "--preset is empty; expected a value, or no --preset at all"),
+        (
+            ("track", "a.mp4", "--tracker", "", "--init", BOX),
+            "--tracker is empty; expected a value, or no --tracker at",
+        ),
+        (("eval", "--tracker", "hold", "-o", ""), "-o is empty; expected a value, or no -o at all"),
+        (("track", "", "--init", BOX), "the argument after 'track' is empty; expected a name or path"),
+        (("cache", "info", ""), "the argument after 'info' is empty; expected a name or path"),
+        (("cache", "info", "--", ""), "the argument after '--' is empty; expected a name or path"),
+    ],
+)
+def test_an_empty_value_is_refused_not_taken_as_none_given(folder, arguments, message) -> None:
+    done = run(*arguments, cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {message}")
+    assert done.stderr.count("\n") == 1, done.stderr
+
+
+@pytest.mark.parametrize(
     ("error", "code"),
     [
         (UsageError("x"), 2),

@@ -115,6 +115,11 @@ def test_a_function_and_an_application_run_like_built_in_commands(
     assert (done.returncode, done.stdout) == (0, stdout)
 
 
+def test_it_may_take_empty_values(site: Path) -> None:
+    done = run(site, "greet", "")
+    assert (done.returncode, done.stdout) == (0, "hello \n")
+
+
 def test_its_help_and_its_errors_are_its_own(site: Path) -> None:
     shown = run(site, "greet", "--help").stdout
     assert "Greet somebody." in shown

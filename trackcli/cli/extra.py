@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from trackcli.cli.empty_values import refuse_empty_values
 from trackcli.host.commands import ExtraCommand, extra_commands
 from trackcli.host.selection import Selection
 
@@ -35,6 +36,17 @@ class GroupWithExtraCommands(TyperGroup):
         if cmd_name not in self.commands:
             self._add_extra_commands()
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that is meant, and its arguments: no empty ones, but a plugin may have a use for them.
+
+        Raises:
+            UsageError: for an empty argument of a built-in command.
+        """
+        name, command, rest = super().resolve_command(ctx, args)
+        if not ctx.resilient_parsing and not isinstance(command, _Lazy):  # completion asks about unfinished lines
+            refuse_empty_values(args)
+        return name, command, rest
 
     def _add_extra_commands(self) -> None:
         selection = Selection.from_environment(os.environ)
