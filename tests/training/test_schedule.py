@@ -7,8 +7,13 @@ import math
 import pytest
 from pydantic import ValidationError
 
+from trackcli.cli.recipe_options import SMOKE_SETTINGS, with_smoke_settings
+from trackcli.composition.defaults import complete_layers
+from trackcli.config.origins import Layer
 from trackcli.config.training import PhaseConfig, TrainConfig
 from trackcli.errors import ConfigError
+from trackcli.host.registry import installed
+from trackcli.host.specs import PresetSpec
 from trackcli.training.schedule import Timeline, check_schedule, rate_at, total_steps
 
 
@@ -78,12 +83,23 @@ def test_a_constant_schedule_stays_after_its_warm_up() -> None:
     assert [rate_at(step, config) for step in (0, 2, 4, 99)] == pytest.approx([0.0, 0.05, 0.1, 0.1])
 
 
+@pytest.mark.parametrize("preset", installed().names(PresetSpec))
+def test_every_presets_schedule_fits_a_smoke_run(preset: str) -> None:
+    layers = with_smoke_settings([Layer(f"--preset {preset}", {"preset": preset})])
+    train = complete_layers(layers, installed()).recipe.train
+    assert total_steps(train) == SMOKE_SETTINGS["steps"]
+    check_schedule(train)
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
         (TrainConfig(schedule="step"), "train.schedule is 'step' but train.milestones is empty"),
         (TrainConfig(milestones=(0.5,)), "train.milestones belongs to schedule 'step', but train.schedule is 'expon"),
-        (TrainConfig(steps=10, warmup="12 steps"), "train.warmup = '12 steps' is 12 steps, longer than the run of 10"),
+        (
+            TrainConfig(steps=10, warmup="12 steps"),
+            "train.warmup = '12 steps' is 12 steps, longer than the run of 10; leave it out with --set train.warmup=0",
+        ),
         (TrainConfig(checkpoint_every=0), "train.checkpoint_every is 0; expected at least 1 step, or e.g. '1 epoch'"),
         (
             TrainConfig(steps=10, phases=(PhaseConfig(until=0.5), PhaseConfig(until=0.4))),

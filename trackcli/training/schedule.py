@@ -92,7 +92,7 @@ def check_schedule(config: TrainConfig) -> None:
     if timeline.step_at(config.warmup) > timeline.total:
         raise ConfigError(
             f"train.warmup = {config.warmup!r} is {timeline.step_at(config.warmup)} steps, longer than the run of "
-            f"{timeline.total}; shorten it, or train longer with --epochs"
+            f"{timeline.total}; leave it out with --set train.warmup=0, or train longer with --epochs"
         )
     ends = [timeline.step_at(phase.until) for phase in config.phases]
     if ends != sorted(set(ends)):

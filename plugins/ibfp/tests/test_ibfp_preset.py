@@ -18,6 +18,7 @@ from trackcli.contracts.shapes import LevelShape, MatchShape
 from trackcli.host.registry import installed
 from trackcli.testing import Scene, build_seeded, synthetic_clip, training_batch
 from trackcli.tracking.tracker import Tracker
+from trackcli.training.schedule import Timeline
 
 COMPARISONS = tomllib.loads((Path(__file__).resolve().parents[1] / "comparisons.toml").read_text(encoding="utf-8"))
 
@@ -50,7 +51,9 @@ def test_the_settings_are_those_of_section_4_a() -> None:
     train, crop = ibfp.recipe.train, ibfp.recipe.crop
     assert (train.epochs, train.pairs_per_epoch / train.batch, train.batch) == (60, 1000, 128)
     assert (train.optimizer, train.schedule, train.step_factor) == ("adam", "step", 0.2)
-    assert (train.milestones, train.warmup) == (("15 epochs", "30 epochs", "45 epochs"), "5 epochs")
+    timeline = Timeline.of(train)
+    moments = [timeline.step_at(moment) / timeline.steps_per_epoch for moment in (train.warmup, *train.milestones)]
+    assert moments == [5, 15, 30, 45]
     assert (crop.template_size, crop.search_size) == (288, 288)
     assert crop.search_size / crop.pixels_of_context == 5
     loss = ibfp.losses[0].config

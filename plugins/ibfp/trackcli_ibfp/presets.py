@@ -30,10 +30,10 @@ IBFP: dict[str, Any] = {
         "optimizer": "adam",
         "learning_rate": 1e-3,  # c
         "backbone_factor": 0.1,  # c
-        "warmup": "5 epochs",
+        "warmup": 5 / 60,  # 5 epochs; shares, so that shorter runs have all of it
         "warmup_rate": 1e-4,  # c
         "schedule": "step",
-        "milestones": ["15 epochs", "30 epochs", "45 epochs"],
+        "milestones": [0.25, 0.5, 0.75],  # every 15 epochs
         "step_factor": 0.2,
         "weight_decay": 0.0,  # c
         "unfreeze": {"stem": 0.0},  # "we train the whole model end-to-end"
