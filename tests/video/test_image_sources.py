@@ -153,10 +153,16 @@ def test_a_folder_whose_name_looks_like_a_pattern_opens(tmp_path):
     assert values(folder)[0] == [9]
 
 
+def test_a_file_of_several_pictures_gives_the_first_and_says_so(tmp_path):
+    path = tmp_path / "pages.tiff"
+    assert cv2.imwritemulti(str(path), [flat(10), flat(90), flat(200)])
+    warning = f"'{path}' holds 3 pictures and only the first is read; save them as a video, or in a folder"
+    assert values(path) == ([10], [warning])
+
+
 def test_a_single_image_is_a_source_of_one_frame(tmp_path):
     path = write(tmp_path / "übung.JPEG".lower(), flat(40))
-    found, _ = values(path)
-    assert found == [40]
+    assert values(path) == ([40], [])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -64,6 +65,27 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     if image_bgr is None:
         raise InputDataError(f"image '{path}' cannot be decoded; expected a whole JPEG, PNG, TIFF, WebP or BMP file")
     return cast("NDArray[np.uint8]", cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB, dst=image_bgr))
+
+
+def count_pictures(path: Path) -> int:
+    """How many pictures a file holds: several in an animation or a TIFF with pages; 1 where that cannot be told."""
+    try:
+        with quiet_opencv():
+            return max(1, cv2.imcount(str(path)))
+    except cv2.error:
+        return 1
+
+
+@contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """OpenCV's own complaints stay off stderr: whoever calls it has words for the user."""
+    logging = cv2.utils.logging
+    level = logging.getLogLevel()
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)
 
 
 def read_frames(paths: Sequence[Path], numbers: range, warn: Warn) -> Iterator[Frame]:

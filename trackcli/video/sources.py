@@ -8,7 +8,7 @@ from pathlib import Path
 from trackcli.errors import InputDataError, UsageError
 from trackcli.redaction import is_url
 from trackcli.video.frames import Frame, FrameSource, StreamSettings, Warn, start_is_beyond
-from trackcli.video.images import is_image_name, read_frames, sort_images
+from trackcli.video.images import count_pictures, is_image_name, read_frames, sort_images
 
 __all__ = ["Frame", "FrameSource", "StreamSettings", "open_source"]
 
@@ -132,6 +132,9 @@ def _folder_below(path: Path) -> str:
 
 def _open_file(path: Path, start: int, end: int | None, warn: Warn) -> FrameSource:
     if is_image_name(path):
+        # OpenCV decodes animations only as a whole, whatever memory that takes, and PyAV not all of them.
+        if (count := count_pictures(path)) > 1:
+            warn(f"'{path}' holds {count} pictures and only the first is read; save them as a video, or in a folder")
         return _open_images(path.name, [path], start, end, warn)
     # PyAV takes a while to import, and image folders do without it.
     from trackcli.video.files import open_video

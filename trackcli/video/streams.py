@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from trackcli.redaction import redact, redact_url
 from trackcli.video.background import Background
 from trackcli.video.files import VideoReader, picture_stream
 from trackcli.video.frames import Frame, FrameSource, StreamSettings, Warn
+from trackcli.video.images import quiet_opencv
 
 PROTOCOLS = {
     "http": "http,https,tcp,tls,crypto",
@@ -282,7 +283,7 @@ def _open_capture(number: int) -> Any:
     """Open a camera without OpenCV's own lines about each way it tried."""
     import cv2
 
-    with _quiet_opencv():
+    with quiet_opencv():
         capture = cv2.VideoCapture(number)
     if not capture.isOpened():
         capture.release()
@@ -291,16 +292,3 @@ def _open_capture(number: int) -> Any:
             f"and that no other program uses (a file of that name: ./{number})"
         )
     return capture
-
-
-@contextmanager
-def _quiet_opencv() -> Iterator[None]:
-    import cv2
-
-    logging = cv2.utils.logging
-    level = logging.getLogLevel()
-    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        logging.setLogLevel(level)
