@@ -25,9 +25,7 @@ pytestmark = pytest.mark.skipif(not PAGE.is_file(), reason="the documentation is
 @pytest.mark.parametrize("codec", CODECS)
 def test_the_example_on_the_page_runs_and_agrees_with_the_reader(stills_root, tmp_path, codec):
     build_cache(open_dataset("folder", stills_root), tmp_path / "my-cache", codec=codec)
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert "trackcli" not in example
-    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=True)
+    lines = lines_of_the_example(tmp_path)
     with CropCache.open(tmp_path / "my-cache") as cache:
         expected = [
             f"{cache.record(index).path} {cache.categories[cache.record(index).category_id]}"
@@ -35,7 +33,22 @@ def test_the_example_on_the_page_runs_and_agrees_with_the_reader(stills_root, tm
             f" {len(cache.record(index).other_boxes_xyxy)} others"
             for index in range(len(cache))
         ]
-    assert done.stdout.splitlines() == expected
+    assert lines == expected
+
+
+def test_the_example_on_the_page_reads_a_cache_without_categories(video_root, tmp_path):
+    build_cache(open_dataset("folder", video_root), tmp_path / "my-cache")
+    lines = lines_of_the_example(tmp_path)
+    assert len(lines) == 5
+    assert lines[0].startswith("walk/img/f2.jpg None [10.0, 20.0, 26.0, 32.0] ")
+
+
+def lines_of_the_example(folder):
+    """What the page's program prints about ``my-cache`` in a folder."""
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert "trackcli" not in example
+    done = subprocess.run([sys.executable, "-c", example], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
 
 
 def test_the_page_describes_every_column():
