@@ -160,6 +160,15 @@ def test_a_file_of_several_pictures_gives_the_first_and_says_so(tmp_path):
     assert values(path) == ([10], [warning])
 
 
+def test_a_pattern_finds_images_in_a_folder_whose_name_looks_like_one(tmp_path):
+    write(tmp_path / "br[1] %d" / "1.jpg", flat(9))
+    write(tmp_path / "br[2]" / "1.jpg", flat(50))
+    assert values(tmp_path / "br[1] %d" / "*.jpg")[0] == [9]
+    write(tmp_path / "br2" / "1.jpg", flat(99))
+    assert values(tmp_path / "br[2]" / "*.jpg")[0] == [50]
+    assert values(tmp_path / "br[12]" / "*.jpg")[0] == [99]
+
+
 def test_a_single_image_is_a_source_of_one_frame(tmp_path):
     path = write(tmp_path / "übung.JPEG".lower(), flat(40))
     assert values(path) == ([40], [])
