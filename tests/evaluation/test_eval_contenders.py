@@ -36,6 +36,21 @@ def test_an_unknown_tracker_is_named() -> None:
         load_contenders(["no-such-tracker"])
 
 
+def test_an_unknown_tracker_is_told_from_a_misspelt_baseline() -> None:
+    with pytest.raises(TrackcliError, match=r"^unknown tracker 'hodl'; did you mean 'hold'\?$"):
+        load_contender("hodl")
+
+
+@pytest.mark.parametrize("argument", ["we ird=hold", "=hold", "mine=", "runs/one=hold"])
+def test_a_label_that_cannot_be_one_says_what_it_may_hold(argument: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_contender(argument)
+    assert str(caught.value) == (
+        f"--tracker {argument} is neither a file nor LABEL=TRACKER; expected a label of letters, digits "
+        "and . _ + - only, and a tracker behind it"
+    )
+
+
 def test_a_file_is_called_by_its_stem_and_a_run_folder_by_its_name(untrained_tracker: Path, tmp_path: Path) -> None:
     run = tmp_path / "my run [1]"
     run.mkdir()

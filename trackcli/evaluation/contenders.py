@@ -66,7 +66,11 @@ def load_contenders(sources: Sequence[str], *, device: str = "auto", precision: 
 
 
 def load_contender(argument: str, *, device: str = "auto", precision: str = "fp32") -> Contender:
-    """Load one tracker given as ``SOURCE`` or ``LABEL=SOURCE``; see :func:`load_contenders`."""
+    """Load one tracker given as ``SOURCE`` or ``LABEL=SOURCE``; see :func:`load_contenders`.
+
+    Raises:
+        UsageError: if the tracker or the precision is not known, or the label holds what it may not.
+    """
     label, source = _split_label(argument)
     if source in BASELINES:
         return Contender(_folder_name(label or source), source, source, BASELINES[source]())
@@ -83,9 +87,10 @@ def load_contender(argument: str, *, device: str = "auto", precision: str = "fp3
     from trackcli.host.registry import installed
     from trackcli.tracking.tracker import find_tracker_file, load
 
+    path = find_tracker_file(source, installed(), also=BASELINES)
     tracker = load(source, device=device, precision=precision)
     rounded = "" if precision == "fp32" else f"@{precision}"
-    fingerprint = tracker_hash(find_tracker_file(source, installed())) + rounded
+    fingerprint = tracker_hash(path) + rounded
     return Contender(_folder_name(label or _name_of(source)), source, fingerprint, tracker)
 
 
@@ -139,9 +144,15 @@ def _is_result_folder(folder: Path) -> bool:
 
 
 def _split_label(argument: str) -> tuple[str, str]:
-    labelled = _LABELLED.fullmatch(argument)
-    if labelled is None or Path(argument).exists():
+    before, equals, _ = argument.partition("=")
+    if not equals or "@" in before or Path(argument).exists():  # NAME@OPTION=VALUE is a foreign tracker
         return "", argument
+    labelled = _LABELLED.fullmatch(argument)
+    if labelled is None:
+        raise UsageError(
+            f"--tracker {argument} is neither a file nor LABEL=TRACKER; expected a label of letters, digits "
+            "and . _ + - only, and a tracker behind it"
+        )
     return labelled[1], labelled[2]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
@@ -144,7 +144,7 @@ class Registry:
             if isinstance(entry.spec, kind) and entry.spec.name == bare and distribution in {"", entry.distribution}
         ]
 
-    def find(self, kind: type[SpecT], name: str, *, prefer: str = "") -> SpecT:
+    def find(self, kind: type[SpecT], name: str, *, prefer: str = "", also: Iterable[str] = ()) -> SpecT:
         """The spec called ``name`` or ``distribution:name``.
 
         Args:
@@ -152,14 +152,17 @@ class Registry:
             name: Its name.
             prefer: The distribution whose spec is meant where several provide the name: the one that wrote the name
                 down, in a preset or as a default. None for what a user typed.
+            also: Names without a spec that the user might have meant, for the error message.
 
         Raises:
             UnknownNameError: if nobody provides it.
             AmbiguousNameError: if several do.
         """
-        return self.find_provided(kind, name, prefer=prefer).spec  # type: ignore[return-value]  # of that kind
+        return self.find_provided(kind, name, prefer=prefer, also=also).spec  # type: ignore[return-value]  # of that kind
 
-    def find_provided(self, kind: type[specs.Spec], name: str, *, prefer: str = "") -> Provided:
+    def find_provided(
+        self, kind: type[specs.Spec], name: str, *, prefer: str = "", also: Iterable[str] = ()
+    ) -> Provided:
         """Like :meth:`find`, with the distribution and version that provide the spec."""
         matches = self.matching(name, kind)
         if len(matches) > 1 and prefer:
@@ -171,7 +174,8 @@ class Registry:
             owners = " and ".join(f"{entry.distribution} {entry.version}" for entry in matches)
             forms = " or ".join(f"{entry.distribution}:{bare}" for entry in matches)
             raise AmbiguousNameError(f"{kind.kind} {bare!r} is provided by {owners}; write {forms}")
-        raise UnknownNameError(f"unknown {kind.kind} {name!r}; {did_you_mean(name, self.names(kind))}{self.absences()}")
+        hint = did_you_mean(name, [*self.names(kind), *also])
+        raise UnknownNameError(f"unknown {kind.kind} {name!r}; {hint}{self.absences()}")
 
     def own_name(self, kind: type[specs.Spec], name: str, distribution: str) -> str:
         """What a name means where a distribution wrote it: its own spec, if several provide the name.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -166,8 +167,13 @@ def compose(*, device: str = "auto", seed: int | None = 0, **recipe: Any) -> Tra
     return Tracker("composed", model, planned, device=device)
 
 
-def find_tracker_file(name_or_file: str, registry: Registry) -> Path:
+def find_tracker_file(name_or_file: str, registry: Registry, *, also: Iterable[str] = ()) -> Path:
     """The file behind ``--tracker``: an installed name, a file, or a run folder.
+
+    Args:
+        name_or_file: What was given.
+        registry: Where names are looked up.
+        also: Names without a file that the user might have meant, for the error message.
 
     Raises:
         UnknownNameError: listing the installed names; a preset's name says how to train it.
@@ -186,7 +192,7 @@ def find_tracker_file(name_or_file: str, registry: Registry) -> Path:
             f"{name_or_file!r} is a preset: a recipe without weights; train it with: "
             f"trackcli train --preset {name_or_file} [--data CACHE] [-o RUN]"
         )
-    spec = registry.find(TrackerSpec, name_or_file)
+    spec = registry.find(TrackerSpec, name_or_file, also=also)
     if spec.factory:
         raise UsageError(
             f"{name_or_file!r} is a foreign tracker without a weights file; expected one with weights here; "
