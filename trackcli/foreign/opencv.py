@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from trackcli.errors import InputDataError, PluginError
 from trackcli.tracking.timing import StageTimer
+from trackcli.video.images import quiet_opencv
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.uint8]
@@ -96,7 +96,7 @@ class OpenCvTracker:
         return OpenCvResult(boxes_xyxy, np.array(scores))
 
     def _started(self, image_bgr: Image, box_xywh: Floats) -> Any:
-        with _quiet():
+        with quiet_opencv():
             tracker = self._make()
         whole = whole_pixels(box_xywh, (image_bgr.shape[1], image_bgr.shape[0]), self._smallest)
         try:
@@ -212,7 +212,7 @@ def _onnx(given: str) -> str:
 def _with_network(name: str, make: Callable[[], Any], files: str) -> OpenCvTracker:
     """Load the network once now, so that a wrong file is an error before anything is tracked."""
     try:
-        with _quiet():
+        with quiet_opencv():
             make()
     except cv2.error as error:
         raise InputDataError(
@@ -220,16 +220,6 @@ def _with_network(name: str, make: Callable[[], Any], files: str) -> OpenCvTrack
             "expected ONNX files of this tracker"
         ) from error
     return OpenCvTracker(name, make)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """OpenCV writes its complaints to stderr as well as raising them; once is enough."""
-    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(before)
 
 
 def _said(error: Any) -> str:
