@@ -19,6 +19,22 @@ def leave_signals_to_parent() -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
+def ensure_tracker_of_resources() -> None:
+    """Start multiprocessing's own process deaf to a closed terminal, as it is to the other signals.
+
+    Else it dies first, and is missed with tracebacks by the processes that it serves.
+    """
+    from multiprocessing import resource_tracker
+
+    if not hasattr(signal, "SIGHUP") or threading.current_thread() is not threading.main_thread():
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what is ignored stays so in a new process
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL if before is None else before)
+
+
 @contextmanager
 def signals_held() -> Iterator[None]:
     """Hold the signals of ``ENDING`` back for the length of a short block, then let them act.

@@ -8,7 +8,7 @@ class CacheError(Exception):
 
 
 class WriteError(CacheError):
-    """A file cannot be written: the disk is full, say."""
+    """There is no room for a file: the disk or a quota is full, or files may not grow so large."""
 
 
 class DatasetError(CacheError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from trackcli_cache.errors import CacheError, WriteError
 PART_SUFFIX = ".part"
 LOCK_NAME = ".lock"
 
+_NO_ROOM = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)}
+
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Write a file so that under its name there is either nothing, the old content or all of the new.
@@ -22,7 +25,8 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
     No other file is touched, whatever its name.
 
     Raises:
-        WriteError: if it cannot be written (disk full, no permission); nothing is left behind.
+        WriteError: if the disk is full; nothing is left behind.
+        CacheError: if it cannot be written there (no permission, no such folder); nothing is left behind.
     """
     publish(write_beside(path, content), path)
 
@@ -33,7 +37,8 @@ def write_beside(path: Path, content: bytes | memoryview) -> Path:
     The name is new every time: two processes that both believe to be the writer do not mix their bytes.
 
     Raises:
-        WriteError: if it cannot be written (disk full, no permission); nothing is left behind.
+        WriteError: if the disk is full; nothing is left behind.
+        CacheError: if it cannot be written there (no permission, no such folder); nothing is left behind.
     """
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PART_SUFFIX}")
     _write_part(part, path, content)
@@ -44,7 +49,7 @@ def publish(part: Path, path: Path) -> None:
     """Give a written file its name, for good.
 
     Raises:
-        WriteError: if that fails; the part is removed.
+        CacheError: if that fails, a :class:`WriteError` if the disk is full; the part is removed.
     """
     with _removed_on_failure(part, path):
         part.replace(path)
@@ -66,9 +71,11 @@ def _removed_on_failure(part: Path, path: Path) -> Iterator[None]:
     except BaseException as error:
         part.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise WriteError(
-                f"cannot write {path}: {error.strerror}; free some space or choose another --output"
-            ) from error
+            if error.errno in _NO_ROOM:
+                raise WriteError(
+                    f"cannot write {path}: {error.strerror}; free some space or choose another --output"
+                ) from error
+            raise CacheError(f"cannot write {path}: {error.strerror}; choose another --output") from error
         raise
 
 

@@ -86,16 +86,17 @@ def test_wrong_usage_is_2_and_bad_input_3_in_one_line_and_nothing_on_stdout(fold
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("train", "--init-from", ""), "--init-from is empty; expected a value, or no --init-from at all"),
-        (("train", "--preset="), "--preset is empty; expected a value, or no --preset at all"),
         (
-            ("track", "a.mp4", "--tracker", "", "--init", BOX),
-            "--tracker is empty; expected a value, or no --tracker at",
+            ("train", "--init-from", ""),
+            "what follows '--init-from' is empty; expected a name, a path or another value there",
         ),
-        (("eval", "--tracker", "hold", "-o", ""), "-o is empty; expected a value, or no -o at all"),
-        (("track", "", "--init", BOX), "the argument after 'track' is empty; expected a name or path"),
-        (("cache", "info", ""), "the argument after 'info' is empty; expected a name or path"),
-        (("cache", "info", "--", ""), "the argument after '--' is empty; expected a name or path"),
+        (("train", "--preset="), "--preset is empty; expected a value, or no --preset at all"),
+        (("track", "a.mp4", "--tracker", "", "--init", BOX), "what follows '--tracker' is empty; expected"),
+        (("eval", "--tracker", "hold", "-o", ""), "what follows '-o' is empty; expected"),
+        (("track", "-q", "", "--init", BOX), "what follows '-q' is empty; expected"),
+        (("track", "", "--init", BOX), "what follows 'track' is empty; expected"),
+        (("cache", "info", ""), "what follows 'info' is empty; expected"),
+        (("cache", "info", "--", ""), "what follows '--' is empty; expected"),
     ],
 )
 def test_an_empty_value_is_refused_not_taken_as_none_given(folder, arguments, message) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, held back or noted for the length of a block."""
+"""Ctrl-C, SIGTERM and SIGHUP, held back or noted for the length of a block."""
 
 from __future__ import annotations
 

@@ -312,6 +312,23 @@ def test_an_interrupted_run_leaves_whole_lines_and_a_video_that_plays(
     assert tracked - 1 <= len(shown) <= tracked
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
+def test_a_terminal_that_is_closed_does_not_hide_what_ended_the_run(long_clip, tmp_path, untrained_tracker):
+    boxes = tmp_path / "boxes.csv"
+    ours, theirs = os.openpty()
+    arguments = command(long_clip, "--init", BOX, "--tracker", untrained_tracker, "-o", boxes)
+    with subprocess.Popen(arguments, env=ENVIRONMENT, stderr=theirs) as running:
+        os.close(theirs)
+        while not (boxes.exists() and boxes.read_text().count("\n") > 3):
+            assert running.poll() is None
+            time.sleep(0.02)
+        os.close(ours)  # from now on every write to it fails
+        running.send_signal(signal.SIGHUP)
+        running.wait(timeout=30)
+    assert running.returncode == 129
+    assert boxes.read_text().endswith("\n")
+
+
 def wait_for_lines(running, path: Path, count):
     until = time.monotonic() + 60
     while not (path.exists() and path.read_text().count("\n") > count):

@@ -142,7 +142,11 @@ def test_resume_refuses_a_folder_without_a_run_and_writes_nothing(
     assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter-1.tex"]
 
 
-@pytest.mark.parametrize("left", [(), (".lock", "recipe.json.0a1b2c3d.part")], ids=["no folder", "killed at once"])
+@pytest.mark.parametrize(
+    "left",
+    [(), (".lock", "recipe.json.0a1b2c3d.part"), ("train.log", "slurm-17.out")],
+    ids=["no folder", "killed at once", "the job's own output"],
+)
 def test_a_script_that_always_resumes_begins_the_run_that_it_describes(
     train: TrainCommand, clip_cache: Path, tmp_path: Path, left: tuple[str, ...]
 ) -> None:

@@ -145,6 +145,12 @@ def test_results_from_elsewhere_take_part(bench: Any, results: Path, tmp_path: P
     assert [entrant.label for entrant in gather(results).entrants] == ["good", "theirs"]
 
 
+def test_a_damaged_note_on_one_tracker_keeps_nobody_from_the_numbers(bench: Any, results: Path) -> None:
+    bench.claim("poor", bench.root)
+    (results / "poor" / "tracker.json").write_text("{")
+    assert [entrant.label for entrant in gather(results).entrants] == ["good", "poor"]
+
+
 def test_results_on_other_data_of_the_same_names_are_left_out_and_said(bench: Any, results: Path) -> None:
     other = bench.root.with_name("other data")
     other.mkdir()

@@ -167,6 +167,8 @@ def test_a_pattern_finds_images_in_a_folder_whose_name_looks_like_one(tmp_path):
     write(tmp_path / "br2" / "1.jpg", flat(99))
     assert values(tmp_path / "br[2]" / "*.jpg")[0] == [50]
     assert values(tmp_path / "br[12]" / "*.jpg")[0] == [99]
+    write(tmp_path / "br[1] %d" / "a" / "b" / "2.jpg", flat(20))
+    assert values(tmp_path / "br[1] %d" / "a*" / "b" / "*.jpg")[0] == [20]
 
 
 def test_a_single_image_is_a_source_of_one_frame(tmp_path):

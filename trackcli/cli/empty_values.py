@@ -20,12 +20,6 @@ def refuse_empty_values(words: Sequence[str]) -> None:
     for before, word in pairwise(words):
         option, equals, value = word.partition("=")
         if option.startswith("--") and equals and not value:
-            raise _empty_option(option)
-        if not word and before.startswith("-") and before.strip("-"):
-            raise _empty_option(before)
-        if not word:
-            raise UsageError(f"the argument after {before!r} is empty; expected a name or path")
-
-
-def _empty_option(option: str) -> UsageError:
-    return UsageError(f"{option} is empty; expected a value, or no {option} at all")
+            raise UsageError(f"{option} is empty; expected a value, or no {option} at all")
+        if not word:  # the value of an option, or an argument behind one that takes none
+            raise UsageError(f"what follows {before!r} is empty; expected a name, a path or another value there")

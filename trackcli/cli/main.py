@@ -92,7 +92,8 @@ def main() -> None:
             raise KeyboardInterrupt
         if sys.stdout is not None:
             sys.stdout.flush()
-    except BaseException as error:  # the one place where every error becomes a line and an exit code
+    except BaseException as caught:  # the one place where every error becomes a line and an exit code
+        error = _ending_behind(caught) or caught
         broken = _broken_pipe(error)
         if isinstance(error, SystemExit) and broken is None:
             raise
@@ -102,6 +103,18 @@ def main() -> None:
         else:
             code = report(broken or error, as_json="--json" in sys.argv, debug="--debug" in sys.argv)
     sys.exit(code)
+
+
+def _ending_behind(error: BaseException) -> BaseException | None:
+    """Ctrl-C or a signal in whose wake something else failed: a progress display on a terminal that is closed, say."""
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        if isinstance(cause, KeyboardInterrupt | Terminated):
+            return cause
+        seen.append(cause)
+        cause = cause.__context__
+    return None
 
 
 def _broken_pipe(error: BaseException) -> OSError | None:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+LOG_SUFFIXES = (".log", ".out", ".err", ".txt")
+"""What a job's script lets its output go to, often in the run folder itself, before the run begins."""
+
+
 @dataclass(frozen=True)
 class TrainOptions:
     """What the command line says beside the recipe; names are the options'."""
@@ -73,7 +77,8 @@ def _is_foreign(folder: Path) -> bool:
 
     if not folder.is_dir() or (folder / RECIPE_FILE).is_file() or any(folder.glob(PATTERN)):
         return False
-    return any(path.name != LOCK_NAME and path.suffix != PART_SUFFIX for path in folder.iterdir())
+    harmless = {PART_SUFFIX, *LOG_SUFFIXES}
+    return any(path.name != LOCK_NAME and path.suffix not in harmless for path in folder.iterdir())
 
 
 def run_training(completed: Completed, planned: Plan, options: TrainOptions, console: Console) -> None:

@@ -15,7 +15,7 @@ from trackcli.errors import TrackcliError
 from trackcli.evaluation.datasets import EvaluationSequence
 from trackcli.evaluation.one_pass import Tracker, run_tracker
 from trackcli.evaluation.results import Trajectory
-from trackcli.signals import leave_signals_to_parent
+from trackcli.signals import ensure_tracker_of_resources, leave_signals_to_parent
 from trackcli.tracking.timing import StageTimer
 
 _AHEAD_PER_JOB = 2
@@ -91,6 +91,7 @@ class Processes:
         if not tasks:
             return
         others = set(active_children())
+        ensure_tracker_of_resources()
         workers = min(self._jobs, len(tasks))
         with ProcessPoolExecutor(
             workers, mp_context=get_context("spawn"), initializer=_begin_worker, initargs=(self._make_tracker,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -162,7 +163,7 @@ def _unused(noted: Manifest, dataset: str | None, split: str | None) -> list[str
 
 def _leave_out_other_data(stores: dict[str, ResultStore], noted: Manifest) -> list[str]:
     """Take out trackers evaluated on data in another place than the latest, though names are the same."""
-    roots = {label: store.root for label, store in stores.items() if label not in noted.elsewhere}
+    roots = {label: _noted_root(store) for label, store in stores.items() if label not in noted.elsewhere}
     others = {label: root for label, root in roots.items() if root is not None and is_other_data(root, noted.root)}
     for label in others:
         del stores[label]
@@ -170,6 +171,12 @@ def _leave_out_other_data(stores: dict[str, ResultStore], noted: Manifest) -> li
         f"{label} is left out: its results are on {root}, not on {noted.root}; run trackcli eval for it on the latter"
         for label, root in others.items()
     ]
+
+
+def _noted_root(store: ResultStore) -> Path | None:
+    with suppress(InputDataError):  # a damaged note keeps nobody from the numbers
+        return store.root
+    return None
 
 
 def _find_stores(folder: Path, manifest: Manifest) -> dict[str, ResultStore]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from trackcli.errors import InputDataError, ShapeError, TrackcliError
+from trackcli.tracking.inputs import xyxy_from_xywh
 from trackcli.tracking.timing import StageTimer
 
 if TYPE_CHECKING:
@@ -99,7 +100,9 @@ def track_source(
         InputDataError: with ``strict``, at a frame that cannot be read.
         TrackcliError: if the tracker answers NaN or infinity.
     """
-    boxes_xyxy = _xyxy_from_xywh(boxes_xywh)
+    if np.ndim(boxes_xywh) != 2 or np.shape(boxes_xywh)[1] != 4:
+        raise ShapeError(f"boxes_xywh has shape {np.shape(boxes_xywh)}; expected (B, 4)")
+    boxes_xyxy = xyxy_from_xywh(np.array(boxes_xywh, dtype=np.float64))
     timer = timer or StageTimer()
     started = False
     for frame in _timed(source, timer):
@@ -148,11 +151,3 @@ def _timed(source: Iterable[Frame], timer: StageTimer) -> Iterator[Frame]:
             return
         timer.add("decode", time.perf_counter() - began)
         yield frame
-
-
-def _xyxy_from_xywh(boxes_xywh: NDArray[np.float64]) -> NDArray[np.float64]:
-    boxes_xyxy = np.array(boxes_xywh, dtype=np.float64)
-    if boxes_xyxy.ndim != 2 or boxes_xyxy.shape[1] != 4:
-        raise ShapeError(f"boxes_xywh has shape {boxes_xyxy.shape}; expected (B, 4)")
-    boxes_xyxy[:, 2:] += boxes_xyxy[:, :2]
-    return boxes_xyxy

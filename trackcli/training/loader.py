@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from trackcli.composition.plan import Plan
 from trackcli.config.recipe import CropConfig
 from trackcli.config.sampling import SamplerConfig
 from trackcli.contracts.training import Batch
+from trackcli.synth.cache import SOURCE_NAME
 from trackcli.training.appearance import appearance_of
 from trackcli.training.device_augment import augment_images
 from trackcli.training.sampler import crop_settings, make_sampler
@@ -152,6 +154,8 @@ def make_pair_maker(
 def _warn_of_enlarging(crop: CropConfig, caches: Sequence[CropCache], warn: Callable[[str], None]) -> None:
     target = crop.pixels_of_context / (1 + 2 * crop.context)  # side of a square one
     for cache in caches:
+        if Path(cache.manifest.root).name == SOURCE_NAME:  # a smoke run's, for which nobody builds another
+            continue
         tiers = cache.settings
         enlarged = target / (tiers.template_size / (1 + 2 * tiers.context_amount))
         if enlarged > ENLARGED_UNSEEN:

@@ -119,9 +119,9 @@ class TrainingRun:
     def steps(self) -> Generator[StepReport, None, None]:
         """Train from the current step to the end, a report per step; checkpoints on the way and at every exit.
 
-        Ctrl-C and SIGTERM wait for the step in progress, so that what is saved is what an uninterrupted run had there;
-        with several processes all stop after the same step. Should a step fail, its half-done update is not saved and
-        the last checkpoint stands.
+        Ctrl-C, SIGTERM and SIGHUP wait for the step in progress, so that what is saved is what an uninterrupted run had
+        there; with several processes all stop after the same step. Should a step fail, its half-done update is not
+        saved and the last checkpoint stands.
         """
         clock = Clock()
         checkpoint_every = self.timeline.steps_in(self.config.checkpoint_every)
@@ -149,7 +149,7 @@ class TrainingRun:
     def checkpoint(self) -> None:
         """Write a checkpoint, and the tracker as it stands.
 
-        Ctrl-C and SIGTERM wait: torch takes an exception between two of its writes for a broken file.
+        Ctrl-C, SIGTERM and SIGHUP wait: torch takes an exception between two of its writes for a broken file.
         """
         if not self.world.is_first:
             return

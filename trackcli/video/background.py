@@ -20,7 +20,7 @@ LEAVING_S = 1.0
 class Background(Generic[Item]):
     """Items of an iterator that runs in a daemon thread.
 
-    Ctrl-C and SIGTERM act at once, because the main thread never waits inside FFmpeg or OpenCV.
+    Ctrl-C, SIGTERM and SIGHUP act at once, because the main thread never waits inside FFmpeg or OpenCV.
 
     Args:
         items: Runs in the thread; what it raises is raised by iterating. Closed in the thread.

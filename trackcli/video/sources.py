@@ -93,10 +93,11 @@ def _named_by(source: str) -> list[Path]:
 
 
 def _matches(pattern: str) -> list[str]:
-    """What a pattern matches; brackets in the name of a folder that exists mean themselves."""
-    folder = Path(pattern).parent
-    if glob.has_magic(str(folder)) and _exists(folder):
-        pattern = str(Path(glob.escape(str(folder))) / Path(pattern).name)
+    """What a pattern matches; brackets in the names of folders that exist mean themselves."""
+    for folder in Path(pattern).parents:  # the longest first
+        if _exists(folder):
+            pattern = str(Path(glob.escape(str(folder))) / Path(pattern).relative_to(folder))
+            break
     return glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
 
 

@@ -75,6 +75,7 @@ def _row(sequence: Path, number: int, trackers: list[Tracker]) -> NDArray[np.uin
 
     from trackcli.errors import UsageError
     from trackcli.evaluation.datasets import load_folder_sequences
+    from trackcli.tracking.inputs import xyxy_from_xywh
     from trackcli.video.drawing import draw_boxes
     from trackcli.video.images import read_image
     from trackcli.video.responses import draw_response
@@ -87,7 +88,7 @@ def _row(sequence: Path, number: int, trackers: list[Tracker]) -> NDArray[np.uin
         )
     images = [read_image(truth.image_paths[index]) for index in (0, number)]
     boxes = truth.boxes_xywh[[0, number - 1, number]]
-    boxes_xyxy = np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), axis=1)
+    boxes_xyxy = xyxy_from_xywh(boxes)
     seen = [responses(each, images[0], images[1], boxes_xyxy) for each in trackers]
     response, true_box = seen[0][0], seen[0][2]
     panels = [draw_boxes(response.crop, true_box[None].astype(np.float64))]
