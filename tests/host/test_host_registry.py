@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -183,7 +184,7 @@ def test_the_sign_to_end_the_program_is_not_taken_for_a_broken_plugin() -> None:
     class TerminatedWhileListing:
         @hookimpl
         def trackcli_matchers(self) -> list[MatcherSpec]:
-            raise Terminated
+            raise Terminated(signal.SIGTERM)
 
     with pytest.raises(Terminated):
         registry_with(slow=TerminatedWhileListing())

@@ -28,7 +28,7 @@ def test_a_stage_measures_wall_clock_time() -> None:
     timer = StageTimer()
     with timer.stage("sleep"):
         time.sleep(0.02)
-    assert 0.02 <= timer.seconds("sleep") < 1
+    assert timer.seconds("sleep") >= 0.02
 
 
 def test_a_stage_that_fails_is_counted_and_the_error_passes() -> None:
