@@ -21,6 +21,22 @@ def test_signals_are_noted_in_their_order_and_act_as_before_afterwards() -> None
         signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
+def test_a_closed_terminal_is_noted_unless_it_is_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with signals_noted() as came:
+            signal.raise_signal(signal.SIGHUP)
+        assert came == [signal.SIGHUP]
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup leaves it
+        with signals_noted() as came:
+            signal.raise_signal(signal.SIGHUP)
+        assert came == []
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_a_block_that_fails_still_lets_the_signal_act() -> None:
     with pytest.raises(KeyboardInterrupt) as caught, signals_held():
         signal.raise_signal(signal.SIGINT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -73,6 +74,15 @@ def test_crops_that_training_would_enlarge_are_told_with_the_command_that_helps(
     (enlarged,) = (text for text in said if "enlarged" in text)
     assert f"{tiny_cache.path} are enlarged 1.50 times" in enlarged
     assert enlarged.endswith("trackcli cache build --template-size 190 --search-size 380")
+
+
+def test_nobody_is_sent_to_rebuild_the_cache_of_a_smoke_run(
+    tiny_cache: CropCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trackcli.training.loader.SOURCE_NAME", Path(tiny_cache.manifest.root).name)
+    said: list[str] = []
+    make_loader(planned("crop.template_size=190", "crop.search_size=380"), [tiny_cache], [1.0], warn=said.append)
+    assert not [text for text in said if "enlarged" in text]
 
 
 def test_context_counts_when_crops_are_compared(tiny_cache: CropCache) -> None:
