@@ -69,6 +69,8 @@ def test_skipped_images_are_counted_and_listed_with_v(root, tmp_path):
     built = trackcli("cache", "build", "--root", root, "-o", tmp_path / "cache", "-v")
     assert built.returncode == 0
     assert "skipped 1 image\n" in built.stdout
+    again = trackcli("cache", "build", "--root", root, "-o", tmp_path / "cache")
+    assert "skipped 1 image; if they were repaired since, build again with --force\n" in again.stdout
     assert "skipped ball/img/2.jpg: is no image that can be decoded" in built.stderr
 
 

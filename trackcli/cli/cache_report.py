@@ -86,7 +86,8 @@ def print_built(report: BuildReport, output: Path, part: str | None, *, as_json:
         print_lines([f"part {part}: {objects} in {output} ({state})"])
         print_lines(["the last part completes the cache; parts in several folders: trackcli cache merge DIR… -o DIR"])
     if manifest.skipped.count:
-        print_lines([f"skipped {_skipped_text(manifest)}"])
+        remedy = "" if report.built else "; if they were repaired since, build again with --force"
+        print_lines([f"skipped {_skipped_text(manifest)}{remedy}"])
 
 
 def print_merged(report: MergeReport, output: Path, *, as_json: bool) -> None:
