@@ -228,7 +228,7 @@ def test_it_is_started_first_and_then_updated_with_frames() -> None:
     first, second = scene(2)
     with pytest.raises(InputDataError, match="before start"):
         tracker.update(first)
-    tracker.start(first, (30, 40, 24, 24))  # type: ignore[arg-type]  # one box, as composed trackers take it
+    tracker.start(first, (30, 40, 24, 24))
     with pytest.raises(InputDataError, match="frame has shape"):
         tracker.update(second[..., 0])
     assert tracker.update(second).boxes_xyxy.shape == (1, 4)

@@ -18,6 +18,7 @@ from trackcli.cli.extra import GroupWithExtraCommands
 from trackcli.cli.notices import show_version_warnings_as_lines
 from trackcli.cli.report import report as report_command
 from trackcli.cli.streams import reader_is_gone, silence
+from trackcli.signals import ENDING
 
 app = typer.Typer(
     name="trackcli",
@@ -76,9 +77,8 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 
 def _catch_signals() -> None:
     """SIGTERM and SIGHUP end a command as Ctrl-C does; what is ignored stays so, as nohup wants it."""
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+    for number in ENDING:  # Ctrl-C is Python's own
+        if number != signal.SIGINT and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _terminate)
 
 

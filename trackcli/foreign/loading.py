@@ -42,8 +42,8 @@ class VideoTracker(Protocol):
     def timer(self) -> StageTimer:
         """Milliseconds per stage."""
 
-    def start(self, image_rgb: NDArray[np.uint8], boxes_xywh: NDArray[np.float64], /) -> None:
-        """Learn the targets in ``boxes_xywh`` ``(B, 4)`` from an ``(H, W, 3)`` image."""
+    def start(self, image_rgb: NDArray[np.uint8], boxes_xywh: ArrayLike, /) -> None:
+        """Learn the targets in ``boxes_xywh``, ``(4,)`` or ``(B, 4)``, from an ``(H, W, 3)`` image."""
 
     def update(self, image_rgb: NDArray[np.uint8], /) -> Measured:
         """Find the targets in the next image."""
